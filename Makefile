@@ -1,0 +1,53 @@
+# Run `make` or `make help` for the list of targets.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup fmt lint types tests test test-all demo sweep docs clean ci
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+setup: $(STAMP) ## Make the environment (.venv) and install everything for development
+
+fmt: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup ## Check format, lint and spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell src tests docs examples README.md CONTRIBUTING.md CHANGELOG.md
+
+types: setup ## Check types
+	$(BIN)/mypy
+
+tests: setup ## Run the fast tests
+	$(BIN)/python -m pytest
+
+test: lint types tests ## Lint, types and the fast tests: what a change must pass
+
+test-all: lint types ## The same with the slow tests
+	$(BIN)/python -m pytest -m 'not gpu'
+
+sweep: setup ## Insert, run and remove a gate in every convolutional family of timm
+	$(BIN)/python benchmarks/sweep.py
+
+demo: setup ## Compare none, das and se on the embedded data; says where the report lies
+	$(BIN)/foveate compare scenes --out demo --resume
+
+docs: setup ## Regenerate the tables and pictures of the README
+	$(BIN)/python docs/build.py
+
+clean: ## Remove caches and the demo's results, not the environment
+	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache
+
+ci: test ## What the continuous integration runs

@@ -1,0 +1,16 @@
+"""What every other package stands on: argument checks, errors and optional imports."""
+
+from foveate.core.checks import check_choice, check_feature_map, check_positive_int, check_ratio
+from foveate.core.errors import MissingExtraError, expected, suggest
+from foveate.core.optional import require
+
+__all__ = [
+    "MissingExtraError",
+    "check_choice",
+    "check_feature_map",
+    "check_positive_int",
+    "check_ratio",
+    "expected",
+    "require",
+    "suggest",
+]

@@ -1,0 +1,82 @@
+"""Argument checks that every module shares, each raising one clear error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, fx
+
+from foveate.core.errors import expected, suggest
+
+
+def check_positive_int(who: str, name: str, value: object, minimum: int = 1) -> int:
+    """Return ``value`` if it is an integer of at least ``minimum``.
+
+    Raises:
+        TypeError: If it is not an integer (a bool is not one).
+        ValueError: If it is below ``minimum``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(expected(who, f"an integer {name}", f"{value!r} ({type(value).__name__})"))
+    if value < minimum:
+        raise ValueError(expected(who, f"{name} >= {minimum}", value))
+    return value
+
+
+def check_ratio(who: str, name: str, value: float, upper: float = 1.0) -> float:
+    """Return ``value`` as a float if it lies in (0, ``upper``].
+
+    Raises:
+        TypeError: If it is not a number.
+        ValueError: If it lies outside, or is not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(expected(who, f"a number {name}", f"{value!r} ({type(value).__name__})"))
+    if not math.isfinite(value) or not 0 < value <= upper:
+        raise ValueError(expected(who, f"{name} in (0, {upper:g}]", value))
+    return float(value)
+
+
+def check_choice(who: str, name: str, value: object, known: Iterable[object]) -> None:
+    """Check that ``value`` is one of ``known``.
+
+    Raises:
+        ValueError: If it is not; near words are named.
+    """
+    choices = list(known)
+    if value not in choices:
+        remedy = suggest(str(value), [str(choice) for choice in choices])
+        raise ValueError(expected(who, f"a known {name}", value, remedy))
+
+
+def check_feature_map(who: str, x: Tensor, channels: int, min_pixels: int = 1) -> None:
+    """Check that ``x`` is a floating (N, ``channels``, H, W) map with enough pixels.
+
+    A proxy of ``torch.fx`` passes: symbolic tracing has no shapes to check.
+
+    Raises:
+        TypeError: If ``x`` is no floating tensor.
+        ValueError: If rank, channels or the number of pixels are wrong.
+    """
+    if isinstance(x, fx.Proxy):
+        return
+    if not isinstance(x, Tensor):
+        raise TypeError(expected(who, "a tensor x", type(x).__name__))
+    if x.dim() != 4 or x.shape[1] != channels:
+        pixels = "H, W >= 1" if min_pixels == 1 else f"H*W >= {min_pixels}"
+        raise ValueError(
+            expected(who, f"x of shape (N, {channels}, H, W) with {pixels}", tuple(x.shape))
+        )
+    if not torch.is_floating_point(x):
+        raise TypeError(expected(who, "x of a floating dtype", x.dtype))
+    if x.shape[2] * x.shape[3] < min_pixels:
+        raise ValueError(
+            expected(
+                who,
+                f"a map of at least {min_pixels} pixels",
+                f"{x.shape[2]}x{x.shape[3]}",
+                "feed larger images, or use the small-image stem (stem='small')",
+            )
+        )
