@@ -1,0 +1,29 @@
+"""Attention mechanisms, one file each, and the registry that names them."""
+
+from foveate.attention.cbam import ConvBlockAttention
+from foveate.attention.das import DAS
+from foveate.attention.eca import EfficientChannelAttention
+from foveate.attention.gc import GlobalContext
+from foveate.attention.registry import (
+    AttentionSpec,
+    attention_spec,
+    check_options,
+    create_attention,
+    list_attentions,
+    register,
+)
+from foveate.attention.se import SqueezeExcite
+
+__all__ = [
+    "DAS",
+    "AttentionSpec",
+    "ConvBlockAttention",
+    "EfficientChannelAttention",
+    "GlobalContext",
+    "SqueezeExcite",
+    "attention_spec",
+    "check_options",
+    "create_attention",
+    "list_attentions",
+    "register",
+]

@@ -1,0 +1,369 @@
+"""DAS: a deformable gate, one weight per channel and pixel, from where learned offsets point.
+
+Paper: Salajegheh et al., DAS: A Deformable Attention to Capture Salient Information in CNNs,
+arXiv:2311.12091, eq. 1-4.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foveate.attention.registry import register, squeezed
+from foveate.core import (
+    check_choice,
+    check_feature_map,
+    check_positive_int,
+    check_ratio,
+    expected,
+)
+from foveate.ops import channel_layer_norm, deform_conv2d
+
+# A leaf for symbolic tracing: its checks look at shapes, which a proxy has not.
+torch.fx.wrap("deform_conv2d")  # type: ignore[no-untyped-call]
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "gelu": lambda: nn.GELU(),
+    "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
+    "relu": lambda: nn.ReLU(),
+}
+_TAPS = 9
+
+
+def _params(
+    channels: int,
+    alpha: float = 0.2,
+    rounding: str = "floor",
+    multiple_of: int = 1,
+    separable_order: str = "dw_pw",
+    separable_kernel: int = 3,
+    separable_bias: bool = False,
+    separable_norm: str = "none",
+    inst_affine: bool = False,
+    offset_source: str = "squeezed",
+    modulated: bool = True,
+    offset_kernel: int = 3,
+    offset_bias: bool = True,
+    offset_groups: int = 1,
+    deform_weight: str = "dense",
+    deform_bias: bool = False,
+    ln_axes: str = "channel",
+    ln_affine: bool = True,
+    map_size: tuple[int, int] | None = None,
+    **_: Any,
+) -> int:
+    c, r = channels, squeezed(channels, alpha, rounding, multiple_of)
+    depthwise = c if separable_order == "dw_pw" else r
+    total = depthwise * separable_kernel**2 + c * r
+    total += (depthwise + r) if separable_bias else 0
+    between = depthwise if separable_order == "dw_pw" else r
+    total += 2 * between if separable_norm == "batch" else 0
+    total += 2 * r if inst_affine else 0
+    maps = (3 if modulated else 2) * _TAPS * offset_groups
+    source = r if offset_source == "squeezed" else c
+    total += maps * source * offset_kernel**2 + (maps if offset_bias else 0)
+    total += {"dense": _TAPS * r * c, "grouped9": _TAPS * c, "dw_pw": _TAPS * r + r * c}[
+        deform_weight
+    ]
+    total += c if deform_bias else 0
+    pixels = map_size[0] * map_size[1] if ln_axes == "chw" and map_size else 1
+    return total + (2 * c * pixels if ln_affine else 0)
+
+
+@register(
+    name="das",
+    title="Deformable attention gate",
+    kind="both",
+    paper="2311.12091",
+    year=2023,
+    site="stages",
+    params=_params,
+    min_pixels=2,
+    departs=(
+        "alpha, rounding, biases and initialization are not in print; defaults as documented",
+        "modulated offsets (27 channels): inferred from the published cost figures",
+    ),
+)
+class DAS(nn.Module):
+    r"""Deformable attention gate, $y = x \cdot A(x)$.
+
+    $A = \sigma(\mathrm{LN}(\mathrm{deform}(X_c)))$ with
+    $X_c = \mathrm{GELU}(\mathrm{IN}(\mathrm{separable}(x)))$: a depthwise separable convolution
+    squeezes C channels to r, offsets and modulation are predicted from the squeezed map, and a
+    deformable 3x3 convolution leads back to C channels.
+
+    The paper leaves choices open; each is an option whose default agrees with its published cost.
+
+    Args:
+        channels: Channels C of the input, at least 1.
+        alpha: Squeeze ratio in (0, 1]; r = max(1, floor(alpha * C)).
+        rounding: ``"floor"``, ``"round"`` or ``"ceil"`` of alpha * C.
+        multiple_of: Round r to a multiple of this, for speed (not in the paper).
+        separable_order: ``"dw_pw"`` (depthwise first) or ``"pw_dw"``.
+        separable_kernel: Size of the depthwise kernel, odd.
+        separable_bias: Biases on both; in the order dw_pw the InstanceNorm removes them again.
+        separable_norm: ``"none"`` or ``"batch"`` between the two.
+        separable_activation: ``"none"`` or ``"relu"`` between the two.
+        inst_affine: Learned scale and shift in the InstanceNorm.
+        inst_track_stats: Running statistics in the InstanceNorm, used in evaluation.
+        activation: ``"gelu"``, ``"gelu_tanh"`` or ``"relu"``.
+        offset_source: Predict offsets from the ``"squeezed"`` map or the ``"input"``.
+        modulated: Weigh every tap by a mask in (0, ``mask_scale``).
+        mask_scale: 1, or 2 so that the mask starts at 1.
+        offset_kernel: Kernel size of the convolution that predicts the offsets, odd.
+        offset_bias: Bias of that convolution.
+        offset_init: ``"zeros"``, the regular grid at the start, or ``"default"``.
+        offset_groups: Channel groups with offsets of their own, a divisor of r.
+        deform_weight: ``"dense"``; ``"dw_pw"``, a depthwise deformable kernel on r channels and a
+            pointwise convolution to C; ``"grouped9"``, 9 weights per output channel c, which reads
+            squeezed channel c mod r. Only ``"dense"`` agrees with the paper's words.
+        deform_bias: Bias of the deformable convolution.
+        ln_axes: LayerNorm over ``"channel"`` at each pixel, over channels and pixels with weights
+            per channel (``"group1"``), or with weights per element (``"chw"``, needs ``map_size``).
+        ln_affine: Learned scale and shift in the LayerNorm.
+        eps: Added to the variances.
+        gate_function: ``"sigmoid"``.
+        residual: Return x + x * A instead of x * A.
+        init: ``"default"``, or ``"near_identity"``: LayerNorm scale 0 and shift 6, so that a fresh
+            gate passes 0.9975 of everything. For an exact start see ``insert_(start="identity")``.
+        map_size: H and W, for ``ln_axes="chw"`` alone.
+
+    Shape:
+        - x: $(N, C, H, W)$ with $H W \ge 2$ (InstanceNorm), any float dtype.
+        - output: as x, same dtype and device.
+
+    Raises:
+        ValueError: If an option is outside its range; in ``forward``, if x is not (N, C, H, W) or
+            has a single pixel.
+
+    Example:
+        >>> gate = DAS(32)
+        >>> x = torch.rand(2, 32, 7, 5)
+        >>> gate(x).shape, sum(p.numel() for p in gate.parameters())
+        (torch.Size([2, 32, 7, 5]), 3755)
+
+    Source: arXiv:2311.12091, eq. 1 (squeeze), 2 (deformable), 3 (gate), 4 (product).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        alpha: float = 0.2,
+        *,
+        rounding: str = "floor",
+        multiple_of: int = 1,
+        separable_order: str = "dw_pw",
+        separable_kernel: int = 3,
+        separable_bias: bool = False,
+        separable_norm: str = "none",
+        separable_activation: str = "none",
+        inst_affine: bool = False,
+        inst_track_stats: bool = False,
+        activation: str = "gelu",
+        offset_source: str = "squeezed",
+        modulated: bool = True,
+        mask_scale: float = 1.0,
+        offset_kernel: int = 3,
+        offset_bias: bool = True,
+        offset_init: str = "zeros",
+        offset_groups: int = 1,
+        deform_weight: str = "dense",
+        deform_bias: bool = False,
+        ln_axes: str = "channel",
+        ln_affine: bool = True,
+        eps: float = 1e-5,
+        gate_function: str = "sigmoid",
+        residual: bool = False,
+        init: str = "default",
+        map_size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        check_positive_int("DAS", "channels", channels)
+        check_ratio("DAS", "alpha", alpha)
+        for name, value, known in (
+            ("rounding", rounding, ("floor", "round", "ceil")),
+            ("separable_order", separable_order, ("dw_pw", "pw_dw")),
+            ("separable_norm", separable_norm, ("none", "batch")),
+            ("separable_activation", separable_activation, ("none", "relu")),
+            ("activation", activation, tuple(_ACTIVATIONS)),
+            ("offset_source", offset_source, ("squeezed", "input")),
+            ("offset_init", offset_init, ("zeros", "default")),
+            ("deform_weight", deform_weight, ("dense", "grouped9", "dw_pw")),
+            ("ln_axes", ln_axes, ("channel", "group1", "chw")),
+            ("gate_function", gate_function, ("sigmoid",)),
+            ("init", init, ("default", "near_identity")),
+        ):
+            check_choice("DAS", name, value, known)
+        for name, size in (
+            ("separable_kernel", separable_kernel),
+            ("offset_kernel", offset_kernel),
+        ):
+            if check_positive_int("DAS", name, size) % 2 == 0:
+                raise ValueError(expected("DAS", f"an odd {name}", size))
+        check_positive_int("DAS", "multiple_of", multiple_of)
+        squeeze = squeezed(channels, alpha, rounding, multiple_of)
+        check_positive_int("DAS", "offset_groups", offset_groups)
+        if squeeze % offset_groups:
+            rule = f"offset_groups that divide the {squeeze} squeezed channels"
+            raise ValueError(expected("DAS", rule, offset_groups))
+        if (ln_axes == "chw") != (map_size is not None):
+            raise ValueError(
+                expected("DAS", "map_size with ln_axes='chw', and only then", map_size)
+            )
+        if init == "near_identity" and not ln_affine:
+            raise ValueError(expected("DAS", "ln_affine=True for init='near_identity'", ln_affine))
+        self.channels, self.squeezed = channels, squeeze
+        self.offset_source, self.modulated, self.mask_scale = offset_source, modulated, mask_scale
+        self.offset_groups, self.deform_weight = offset_groups, deform_weight
+        self.ln_axes, self.eps, self.residual = ln_axes, eps, residual
+        self.squeeze = _separable(
+            channels,
+            squeeze,
+            separable_order,
+            separable_kernel,
+            separable_bias,
+            separable_norm,
+            separable_activation,
+        )
+        self.norm = nn.InstanceNorm2d(
+            squeeze, eps, affine=inst_affine, track_running_stats=inst_track_stats
+        )
+        self.activation = _ACTIVATIONS[activation]()
+        maps = (3 if modulated else 2) * _TAPS * offset_groups
+        source = squeeze if offset_source == "squeezed" else channels
+        self.offset = nn.Conv2d(
+            source, maps, offset_kernel, padding=offset_kernel // 2, bias=offset_bias
+        )
+        self.deform = _DeformWeight(squeeze, channels, deform_weight, deform_bias)
+        shape = (channels, *map_size) if map_size is not None else (channels,)
+        self.ln_weight = nn.Parameter(torch.ones(shape)) if ln_affine else None
+        self.ln_bias = nn.Parameter(torch.zeros(shape)) if ln_affine else None
+        if offset_init == "zeros":
+            nn.init.zeros_(self.offset.weight)
+            if self.offset.bias is not None:
+                nn.init.zeros_(self.offset.bias)
+        if init == "near_identity" and self.ln_weight is not None and self.ln_bias is not None:
+            nn.init.zeros_(self.ln_weight)
+            nn.init.constant_(self.ln_bias, 6.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply x by its gate (eq. 4)."""
+        gated = x * self.gate(x)
+        return x + gated if self.residual else gated
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Compute the gate A in (0, 1), shape (N, C, H, W) (eq. 1-3)."""
+        check_feature_map("DAS", x, self.channels, min_pixels=2)
+        squeezed_map = self._squeeze(x)
+        offset, mask = self._predict(x, squeezed_map)
+        mixed = self.deform(squeezed_map, offset, mask)
+        # Sigmoid in the dtype of the norm: under autocast that is float32, cast back at the end.
+        return self._layer_norm(mixed).sigmoid().to(x.dtype)
+
+    def offsets(self, x: Tensor) -> Tensor:
+        """Sampling points of every output pixel, for viewing.
+
+        Shape:
+            - x: (N, C, H, W).
+            - output: (N, D * 9, 2, H, W), the absolute position (y, x) of each tap in pixels of
+              this map (pixel centers on integers), taps row by row, D offset groups.
+        """
+        check_feature_map("DAS", x, self.channels, min_pixels=2)
+        offset, _ = self._predict(x, self._squeeze(x))
+        batch, _, height, width = offset.shape
+        shifts = offset.float().reshape(batch, -1, 2, height, width)
+        tap = torch.arange(_TAPS, device=x.device)
+        grid = torch.stack([tap.div(3, rounding_mode="floor") - 1, tap % 3 - 1], dim=1)
+        rows = torch.arange(height, device=x.device).view(1, height, 1).expand(-1, -1, width)
+        cols = torch.arange(width, device=x.device).view(1, 1, width).expand(-1, height, -1)
+        base = torch.cat([rows, cols]) + grid.repeat(self.offset_groups, 1)[:, :, None, None]
+        return base + shifts
+
+    def extra_repr(self) -> str:
+        """Name the widths."""
+        return f"channels={self.channels}, squeezed={self.squeezed}"
+
+    def _squeeze(self, x: Tensor) -> Tensor:
+        squeezed_map: Tensor = self.activation(self.norm(self.squeeze(x)))
+        return squeezed_map
+
+    def _predict(self, x: Tensor, squeezed_map: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Predict displacements in pixels and, if modulated, the mask in (0, mask_scale)."""
+        maps = self.offset(squeezed_map if self.offset_source == "squeezed" else x)
+        if not self.modulated:
+            return maps, None
+        shifts = 2 * _TAPS * self.offset_groups
+        return maps[:, :shifts], maps[:, shifts:].sigmoid() * self.mask_scale
+
+    def _layer_norm(self, mixed: Tensor) -> Tensor:
+        if self.ln_axes == "channel":
+            return channel_layer_norm(mixed, self.ln_weight, self.ln_bias, self.eps)
+        if self.ln_axes == "group1":
+            return nn.functional.group_norm(mixed, 1, self.ln_weight, self.ln_bias, self.eps)
+        shape = mixed.shape[1:]
+        if self.ln_weight is not None and tuple(self.ln_weight.shape) != tuple(shape):
+            rule = f"a map of {tuple(self.ln_weight.shape[1:])} pixels, its map_size"
+            raise ValueError(expected("DAS", rule, tuple(shape[1:])))
+        return nn.functional.layer_norm(mixed, shape, self.ln_weight, self.ln_bias, self.eps)
+
+
+def _separable(
+    channels: int, squeeze: int, order: str, kernel: int, bias: bool, norm: str, activation: str
+) -> nn.Sequential:
+    """Build the depthwise and the pointwise convolution and what lies between them."""
+    inner = channels if order == "dw_pw" else squeeze
+    depthwise = nn.Conv2d(inner, inner, kernel, padding=kernel // 2, groups=inner, bias=bias)
+    pointwise = nn.Conv2d(channels, squeeze, 1, bias=bias)
+    first, last = (depthwise, pointwise) if order == "dw_pw" else (pointwise, depthwise)
+    names = ("depthwise", "pointwise") if order == "dw_pw" else ("pointwise", "depthwise")
+    steps: OrderedDict[str, nn.Module] = OrderedDict({names[0]: first})
+    if norm == "batch":
+        steps["norm"] = nn.BatchNorm2d(inner)
+    if activation == "relu":
+        steps["activation"] = nn.ReLU()
+    steps[names[1]] = last
+    return nn.Sequential(steps)
+
+
+class _DeformWeight(nn.Module):
+    """The deformable 3x3 convolution from r to C channels, in one of its three forms."""
+
+    def __init__(self, squeeze: int, channels: int, form: str, bias: bool) -> None:
+        super().__init__()
+        self.form, self.channels, self.squeezed = form, channels, squeeze
+        # A plain convolution only lends its initialization: its shape is that of the kernel.
+        shapes = {"dense": (squeeze, channels, 1), "dw_pw": (squeeze, squeeze, squeeze)}
+        if form == "grouped9":
+            template = nn.Conv2d(channels, channels, 3, groups=channels, bias=bias)
+        else:
+            inputs, outputs, groups = shapes[form]
+            template = nn.Conv2d(inputs, outputs, 3, groups=groups, bias=bias and form == "dense")
+        self.weight = template.weight
+        self.pointwise = nn.Conv2d(squeeze, channels, 1, bias=bias) if form == "dw_pw" else None
+        self.bias = template.bias
+
+    def forward(self, x: Tensor, offset: Tensor, mask: Tensor | None) -> Tensor:
+        if self.form == "grouped9":
+            return self._grouped(x, offset, mask)
+        out: Tensor = deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
+        return out if self.pointwise is None else self.pointwise(out)
+
+    def _grouped(self, x: Tensor, offset: Tensor, mask: Tensor | None) -> Tensor:
+        """Let output channel c read squeezed channel c mod r.
+
+        The operator wants r to divide C and neighbors to share a channel: the kernel is padded to
+        a multiple of r and reordered, and the surplus outputs are dropped.
+        """
+        per_group = -(-self.channels // self.squeezed)
+        surplus = per_group * self.squeezed - self.channels
+        weight = nn.functional.pad(self.weight, (0, 0, 0, 0, 0, 0, 0, surplus))
+        weight = weight.reshape(per_group, self.squeezed, 1, 3, 3).transpose(0, 1).flatten(0, 1)
+        out: Tensor = deform_conv2d(x, offset, weight, None, padding=1, mask=mask)
+        size = (out.shape[0], self.squeezed, per_group, *out.shape[2:])
+        out = out.reshape(size).transpose(1, 2).flatten(1, 2)
+        out = out[:, : self.channels]
+        return out if self.bias is None else out + self.bias[:, None, None]

@@ -1,0 +1,176 @@
+"""The registry: every attention by name, with what is known about it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from torch import nn
+
+from foveate.core import expected, suggest
+
+KINDS = ("channel", "spatial", "both", "self-attention", "convolution")
+SITES = ("stages", "blocks", "post_norm")
+
+_M = TypeVar("_M", bound=type[nn.Module])
+
+
+@dataclass(frozen=True)
+class AttentionSpec:
+    """What is known about one attention.
+
+    Attributes:
+        name: Registry name, the stem of its file.
+        factory: The class; ``factory(channels, **options)`` maps (N, C, H, W) to the same shape.
+        title: Full name.
+        kind: What it weighs, one of ``KINDS``.
+        paper: arXiv number.
+        year: Year of the paper.
+        site: Where its own paper puts it: ``"stages"``, ``"blocks"`` or ``"post_norm"``.
+        params: ``params(channels, **options)``, the exact number of parameters.
+        departs: Each difference from the paper or its code, one line each.
+        extra: The extra of foveate that it needs, or "".
+        min_pixels: Smallest H * W it is defined for.
+        identity_at_init: Whether a fresh module returns its input.
+        official: Where the authors' code is, or "".
+        aliases: Other names.
+    """
+
+    name: str
+    factory: type[nn.Module]
+    title: str
+    kind: str
+    paper: str
+    year: int
+    site: str
+    params: Callable[..., int]
+    departs: tuple[str, ...] = ()
+    extra: str = ""
+    min_pixels: int = 1
+    identity_at_init: bool = False
+    official: str = ""
+    aliases: tuple[str, ...] = field(default=())
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the factory and their defaults."""
+        parameters = list(inspect.signature(self.factory).parameters.values())
+        return {one.name: one.default for one in parameters if one.name != "channels"}
+
+
+_SPECS: dict[str, AttentionSpec] = {}
+_ALIASES: dict[str, str] = {}
+
+
+def register(**facts: Any) -> Callable[[_M], _M]:
+    """Register the decorated class; ``facts`` are the fields of :class:`AttentionSpec`.
+
+    Raises:
+        ValueError: If the name or an alias is taken, or kind or site is unknown.
+    """
+
+    def decorate(factory: _M) -> _M:
+        spec = AttentionSpec(factory=factory, **facts)
+        if spec.kind not in KINDS or spec.site not in SITES:
+            known = f"a kind of {KINDS} and a site of {SITES}"
+            raise ValueError(expected("register", known, f"{spec.kind}, {spec.site}"))
+        for name in (spec.name, *spec.aliases):
+            if name in _SPECS or name in _ALIASES or name == "none":
+                raise ValueError(expected("register", "a free name", name))
+        _SPECS[spec.name] = spec
+        _ALIASES.update(dict.fromkeys(spec.aliases, spec.name))
+        return factory
+
+    return decorate
+
+
+def list_attentions(kind: str | None = None) -> list[str]:
+    """Name every attention, or those of one kind.
+
+    Args:
+        kind: ``"channel"``, ``"spatial"``, ``"both"``, ``"self-attention"``, ``"convolution"``.
+
+    Raises:
+        ValueError: If the kind is unknown.
+
+    Example:
+        >>> "das" in list_attentions()
+        True
+    """
+    if kind is not None and kind not in KINDS:
+        raise ValueError(expected("list_attentions", "a known kind", kind, suggest(kind, KINDS)))
+    return sorted(name for name, spec in _SPECS.items() if kind in (None, spec.kind))
+
+
+def attention_spec(name: str) -> AttentionSpec:
+    """Return what is known about the attention ``name`` (or its alias).
+
+    Raises:
+        ValueError: If there is none; near names are listed.
+
+    Example:
+        >>> attention_spec("das").params(256)
+        145796
+    """
+    found = _SPECS.get(_ALIASES.get(name, name))
+    if found is None:
+        raise ValueError(
+            expected("foveate", "the name of an attention", name, suggest(name, _SPECS))
+        )
+    return found
+
+
+def create_attention(name: str, channels: int, **options: Any) -> nn.Module:
+    """Make an attention module for maps of ``channels`` channels.
+
+    Args:
+        name: Registry name, see :func:`list_attentions`.
+        channels: Channels C.
+        **options: Options of the attention, see ``attention_spec(name).options``.
+
+    Shape:
+        - x: (N, C, H, W); output: the same.
+
+    Raises:
+        ValueError: If the name, a value or an option is wrong.
+        ImportError: If the attention needs an extra that is not installed.
+
+    Example:
+        >>> import torch
+        >>> create_attention("das", 16)(torch.rand(2, 16, 7, 5)).shape
+        torch.Size([2, 16, 7, 5])
+    """
+    spec = attention_spec(name)
+    check_options(spec, options)
+    return spec.factory(channels, **options)
+
+
+def check_options(spec: AttentionSpec, options: dict[str, Any]) -> None:
+    """Check that an attention has the options.
+
+    Raises:
+        ValueError: If one is unknown; near ones are named.
+    """
+    for option in options:
+        if option not in spec.options:
+            remedy = suggest(option, spec.options)
+            raise ValueError(expected(spec.name, "a known option", option, remedy))
+
+
+def squeezed(channels: int, ratio: float, rounding: str = "floor", multiple_of: int = 1) -> int:
+    """Width of a squeezed map, ``ratio * channels`` rounded, at least 1.
+
+    A small term guards against float error: 0.2 * 15 is just below 3.
+    """
+    wide = ratio * channels
+    rounded = {
+        "floor": math.floor(wide + 1e-9),
+        "ceil": math.ceil(wide - 1e-9),
+        "round": math.floor(wide + 0.5),
+    }[rounding]
+    if multiple_of > 1:
+        rounded = multiple_of * round(rounded / multiple_of)
+    return max(1, multiple_of if multiple_of > 1 else 1, rounded)

@@ -1,0 +1,93 @@
+"""Operations of one forward pass, with the deformable convolution and the norms counted.
+
+``torch.utils.flop_counter`` counts convolutions and matrix products alone, and every counter of
+the field leaves a deformable convolution out in silence. Here the operator of torchvision has a
+formula, and norms and adaptive pooling are counted as the field's parameter tables do (2
+operations an element, 4 with learned scale and shift), so that both conventions differ by
+nothing but the deformable kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+_ATEN = torch.ops.aten
+
+
+def _size(shape: Any) -> int:
+    return int(torch.Size(shape).numel())
+
+
+def _norm_flops(input_shape: Any, weight_shape: Any, *_: Any, **__: Any) -> int:
+    # Twice the multiply-accumulates: the counter counts both halves of one.
+    return 2 * (2 if weight_shape is None else 4) * _size(input_shape)
+
+
+def _layer_norm_flops(
+    input_shape: Any, _normalized: Any, weight_shape: Any, *_: Any, **__: Any
+) -> int:
+    return _norm_flops(input_shape, weight_shape)
+
+
+def _pool_flops(input_shape: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    return 2 * (_size(input_shape) + _size(out_shape))
+
+
+def _mean_flops(input_shape: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    # Global average pooling arrives as a mean over the two last axes.
+    pooled = len(input_shape) == 4 and _size(out_shape) == input_shape[0] * input_shape[1]
+    return _pool_flops(input_shape, out_shape=out_shape) if pooled else 0
+
+
+def deform_conv2d_flops(
+    input_shape: Any, weight_shape: Any, *_: Any, out_shape: Any, **__: Any
+) -> int:
+    """FLOPs of a deformable convolution's matrix product; bilinear sampling is left out.
+
+    2 * N * C_out * H' * W' * (C_in / G) * K, twice the MACs of the ordinary convolution.
+    """
+    return 2 * _size(out_shape) * _size(weight_shape[1:])
+
+
+def flop_formulas() -> dict[Any, Callable[..., int]]:
+    """The formulas that ``FlopCounterMode(custom_mapping=...)`` lacks, by operator.
+
+    Torchvision's operator is among them where torchvision has been imported.
+    """
+    formulas: dict[Any, Callable[..., int]] = {
+        _ATEN.native_batch_norm: _norm_flops,
+        _ATEN._native_batch_norm_legit: _norm_flops,
+        _ATEN._native_batch_norm_legit_no_training: _norm_flops,
+        _ATEN._batch_norm_with_update: _norm_flops,
+        _ATEN.cudnn_batch_norm: _norm_flops,
+        _ATEN.native_group_norm: _norm_flops,
+        _ATEN.native_layer_norm: _layer_norm_flops,
+        _ATEN._adaptive_avg_pool2d: _pool_flops,
+        _ATEN.mean: _mean_flops,
+    }
+    vision = torch.ops.torchvision
+    if hasattr(vision, "deform_conv2d"):
+        formulas[vision.deform_conv2d] = deform_conv2d_flops
+    return formulas
+
+
+def count_macs(run: Callable[[], object], modules: bool = False) -> tuple[int, dict[str, int]]:
+    """Count the multiply-accumulates of ``run()``.
+
+    Args:
+        run: What to count, called once without gradients.
+        modules: Whether to split the count by module name.
+
+    Returns:
+        The total, and the MACs by module name ("Global" is the whole), empty without ``modules``.
+    """
+    counter = FlopCounterMode(display=False, custom_mapping=flop_formulas())
+    with torch.no_grad(), counter:
+        run()
+    split = counter.get_flop_counts() if modules else {}
+    by_module = {name: sum(ops.values()) // 2 for name, ops in split.items()}
+    return counter.get_total_flops() // 2, by_module

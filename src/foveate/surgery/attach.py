@@ -1,0 +1,135 @@
+"""How an attention hangs on a module: a forward hook, and a child that holds the weights.
+
+Nothing is wrapped or replaced, so names, state-dict keys, aliases and hooks of the network stay
+as they were, and a stage that is run block by block (gradient checkpointing, feature extraction)
+still runs its attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+CHILD = "foveate"
+"""Name of the child that holds an inserted attention."""
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+class Inserted(nn.Module):
+    """Holder of an inserted attention, next to the weights of the network.
+
+    Calling it returns its argument: a host that runs all its children in turn passes through it
+    unharmed. The attention itself is applied by the hook.
+
+    Args:
+        name: Name of the attention.
+        site: Name of the site.
+        attention: The module f.
+        identity: Whether to start as identity: the output is x + openness * (f(x) - x) with an
+            openness that starts at 0.
+    """
+
+    def __init__(self, name: str, site: str, attention: nn.Module, identity: bool) -> None:
+        super().__init__()
+        self.attention_name, self.site = name, site
+        self.attention = attention
+        self.openness = nn.Parameter(torch.zeros(())) if identity else None
+
+    def forward(self, x: Any, *_: Any, **__: Any) -> Any:
+        """Return the argument."""
+        return x
+
+    def apply_to(self, x: Tensor) -> Tensor:
+        """Apply the attention to the output of the site."""
+        out: Tensor = self.attention(x)
+        return out if self.openness is None else x + self.openness * (out - x)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Keep the weights where a checkpoint knows nothing of them, so that it loads strictly.
+
+        All or nothing: a checkpoint that holds a part of them is still refused.
+        """
+        if not any(key.startswith(prefix) for key in state_dict):
+            # Filled in before the children load, which read the same dictionary.
+            state_dict.update({f"{prefix}{key}": value for key, value in self.state_dict().items()})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+class ApplyHook:
+    """The forward hook of a site; an object so that copies and pickles carry their own weights."""
+
+    def __init__(self, inserted: Inserted) -> None:
+        self.inserted = inserted
+
+    def __call__(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        """Replace the output of the site."""
+        return self.inserted.apply_to(output)
+
+
+def is_plain_container(module: nn.Module) -> bool:
+    """Whether a module does nothing of its own: a list, a dictionary, or a plain sequence."""
+    if isinstance(module, nn.Sequential):
+        return type(module).forward is nn.Sequential.forward
+    bare = nn.Module.forward
+    return isinstance(module, _CONTAINERS) and type(module).forward is bare
+
+
+def last_of(module: nn.Module) -> nn.Module:
+    """The module whose output is that of ``module``: the last one of a plain sequence, or itself.
+
+    Hooks go there because a sequence may be run child by child without being called.
+    """
+    while isinstance(module, nn.Sequential) and is_plain_container(module) and len(module):
+        module = list(module)[-1]
+    return module
+
+
+def attach(target: nn.Module, inserted: Inserted) -> None:
+    """Hang ``inserted`` on the output of ``target``."""
+    _holder(target).add_module(CHILD, inserted)
+    target.register_forward_hook(ApplyHook(inserted))
+
+
+def _holder(target: nn.Module) -> nn.Module:
+    """The module that takes the child: containers run their children, so it goes deeper."""
+    while isinstance(target, _CONTAINERS):
+        children = [child for child in target.children() if not isinstance(child, Inserted)]
+        if not children:
+            break
+        target = children[-1]
+    return target
+
+
+def inserted_at(target: nn.Module) -> Inserted | None:
+    """The attention that hangs on the output of ``target``, or None."""
+    for hook in target._forward_hooks.values():
+        if isinstance(hook, ApplyHook):
+            return hook.inserted
+    return None
+
+
+def detach_all(model: nn.Module) -> list[Inserted]:
+    """Take every inserted attention out; the model is then as it was."""
+    removed = []
+    for module in list(model.modules()):
+        for key, hook in list(module._forward_hooks.items()):
+            if isinstance(hook, ApplyHook):
+                del module._forward_hooks[key]
+                removed.append(hook.inserted)
+    for module in list(model.modules()):
+        if isinstance(module._modules.get(CHILD), Inserted):
+            del module._modules[CHILD]
+    return removed
+
+
+def iter_inserted(model: nn.Module) -> Iterator[tuple[str, Inserted]]:
+    """Every inserted attention with the path of its holder."""
+    for path, module in model.named_modules():
+        if isinstance(module, Inserted):
+            yield path, module

@@ -1,0 +1,97 @@
+"""What an insertion is: its sites, what they cost, and how it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place of an insertion.
+
+    Attributes:
+        name: Name of the stage, block or layer.
+        path: Module on whose output the attention hangs.
+        channels: Channels C there.
+        size: Height and width of the map on the example.
+        params: Parameters of the attention.
+        macs: Its multiply-accumulates on the example, for one image.
+        module: The attention, None in a dry run.
+    """
+
+    name: str
+    path: str
+    channels: int
+    size: tuple[int, int]
+    params: int
+    macs: int
+    module: nn.Module | None
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """What was, or would be, done to a model; prints as a table.
+
+    Attributes:
+        action: ``"would insert"``, ``"inserted"`` or ``"removed"``.
+        model: Class of the model.
+        attention: Name of the attention.
+        where: Preset or patterns.
+        start: ``"paper"`` or ``"identity"``.
+        sites: The places, in the order in which they run.
+    """
+
+    action: str
+    model: str
+    attention: str
+    where: str
+    start: str
+    sites: tuple[Site, ...]
+
+    @property
+    def params(self) -> int:
+        """Parameters of all sites."""
+        return sum(site.params for site in self.sites)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all sites on the example, for one image."""
+        return sum(site.macs for site in self.sites)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The new parameters, for ``optimizer.add_param_group``."""
+        for site in self.sites:
+            if site.module is not None:
+                yield from site.module.parameters()
+
+    def __str__(self) -> str:
+        count = f"{len(self.sites)} site" + ("s" if len(self.sites) != 1 else "")
+        sign = "-" if self.action == "removed" else "+"
+        head = f"{self.action} {self.attention} at {count} of {self.model}"
+        head += f": {sign}{self.params:,} parameters, {sign}{self.macs / 1e9:.3f} GMAC an image"
+        if self.start == "identity" and self.action != "removed":
+            head += ", output unchanged until it opens"
+        rows = [("site", "channels", "map", "parameters", "MMAC")]
+        rows += [
+            (
+                site.name,
+                f"{site.channels}",
+                f"{site.size[0]}x{site.size[1]}",
+                f"{site.params:,}",
+                f"{site.macs / 1e6:.1f}",
+            )
+            for site in self.sites
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = [
+            "  "
+            + "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        ]
+        return "\n".join([head, *lines])

@@ -1,0 +1,187 @@
+"""The residual blocks and the stages of a network, found from one watched forward pass.
+
+No family is known by name: a block is what has several convolutions of its own and is not a mere
+container, and a stage is a run of sibling blocks whose outputs have one shape.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from torch import nn
+
+from foveate.surgery.attach import CHILD, Inserted, is_plain_container, last_of
+from foveate.surgery.trace import Record
+
+_NORMS = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.GroupNorm,
+    nn.LayerNorm,
+)
+# Names of what runs beside the residual branch: shortcuts, and what was inserted.
+_OFF_BRANCH = {"downsample", "shortcut", "skip", "identity", CHILD}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A module at a place where an attention can hang.
+
+    Attributes:
+        name: How users know it: a stage by its container, a block by itself.
+        path: Where the hook goes.
+        module: The module there.
+        record: What it did in the watched pass.
+    """
+
+    name: str
+    path: str
+    module: nn.Module
+    record: Record
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Output shape (N, C, H, W)."""
+        return self.record.shape or ()
+
+
+def children_of(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The children without what was inserted."""
+    return [(n, c) for n, c in module.named_children() if not isinstance(c, Inserted)]
+
+
+def _parts(module: nn.Module) -> list[nn.Module]:
+    """All modules below and with ``module``, without what was inserted."""
+    below = [part for _, child in children_of(module) for part in _parts(child)]
+    return [module, *below]
+
+
+def is_map(record: Record | None) -> bool:
+    """Whether a module ran once and returned one (N, C, H, W) tensor."""
+    return record is not None and record.calls == 1 and len(record.shape or ()) == 4
+
+
+def blocks(model: nn.Module, records: dict[nn.Module, Record], prefix: str = "") -> list[Found]:
+    """Find the blocks in the order in which they ran."""
+    found = _blocks(model, records, prefix)
+    return sorted(found, key=lambda block: block.record.order)
+
+
+def _blocks(module: nn.Module, records: dict[nn.Module, Record], prefix: str) -> list[Found]:
+    found = []
+    for name, child in children_of(module):
+        path = f"{prefix}{name}"
+        inner = _blocks(child, records, f"{path}.")
+        record = records.get(child)
+        if record is not None and _is_block(child, record):
+            # A stage module hands on the very tensor of its last block: then the blocks count.
+            if any(block.record.output is record.output for block in inner):
+                found += inner
+            else:
+                found.append(Found(path, path, child, record))
+        else:
+            found += inner
+    return found
+
+
+def _is_block(module: nn.Module, record: Record) -> bool:
+    """Whether it makes one map and has a convolution and one more, or a linear layer, inside."""
+    if is_plain_container(module) or not is_map(record):
+        return False
+    inputs, outputs = record.input_shape or (), record.shape or ()
+    if outputs[2:] == (1, 1) and len(inputs) == 4 and inputs[2] * inputs[3] > 16:
+        return False  # a classifier made of convolutions, as in timm's VGG
+    parts = _parts(module)
+    convs = sum(isinstance(part, nn.Conv2d) for part in parts)
+    return convs >= 1 and convs + sum(isinstance(part, nn.Linear) for part in parts) >= 2
+
+
+def stages(model: nn.Module, records: dict[nn.Module, Record]) -> list[Found]:
+    """Find the ends of the stages: the last block of each run of siblings of one output shape.
+
+    A network without blocks (VGG) has its stages by resolution.
+    """
+    ends = []
+    by_parent: dict[str, list[Found]] = {}
+    every = blocks(model, records)
+    for block in every:
+        by_parent.setdefault(block.path.rpartition(".")[0], []).append(block)
+    for siblings in by_parent.values():
+        for _, run in itertools.groupby(siblings, key=lambda block: block.shape):
+            ends.append(_named_by_container(model, records, list(run), every))
+    found = ends or _by_resolution(model, records)
+    return sorted(found, key=lambda end: end.record.order)
+
+
+def _named_by_container(
+    model: nn.Module, records: dict[nn.Module, Record], run: list[Found], every: list[Found]
+) -> Found:
+    """Name a stage by the largest container that hands on its last block's output and no more."""
+    last, name = run[-1], run[-1].path
+    parent = name.rpartition(".")[0]
+    while parent:
+        if sum(block.path.startswith(f"{parent}.") for block in every) > len(run):
+            break
+        module = model.get_submodule(parent)
+        record = records.get(module)
+        handed = record is not None and record.output is last.record.output
+        # A stage may be run block by block without being called: then its last child decides.
+        if not handed and (record is not None or last_of(module) is not last.module):
+            break
+        name, parent = parent, parent.rpartition(".")[0]
+    return Found(name, last.path, last.module, last.record)
+
+
+def _by_resolution(model: nn.Module, records: dict[nn.Module, Record]) -> list[Found]:
+    """The last layer of each resolution that has a convolution of its own."""
+    paths = {module: path for path, module in model.named_modules()}
+    leaves = [
+        Found(paths[module], paths[module], module, record)
+        for module, record in records.items()
+        if module in paths and not children_of(module) and is_map(record)
+    ]
+    leaves.sort(key=lambda leaf: leaf.record.order)
+    ends = []
+    for _, level in itertools.groupby(leaves, key=lambda leaf: leaf.shape[2:]):
+        layers = list(level)
+        convs = [leaf for leaf in layers if isinstance(leaf.module, nn.Conv2d)]
+        if convs and convs[-1].shape[2] * convs[-1].shape[3] > 1:
+            ends.append(layers[-1])
+    return ends
+
+
+def post_norms(model: nn.Module, records: dict[nn.Module, Record]) -> list[Found]:
+    """Find in each block the last norm of the residual branch; blocks without one are left out."""
+    return [norm for block in blocks(model, records) if (norm := _last_norm(block, records))]
+
+
+def _last_norm(block: Found, records: dict[nn.Module, Record]) -> Found | None:
+    """The norm that ends the residual branch: no convolution comes after it."""
+    norms, last_layer = [], -1
+    for name, part in block.module.named_modules():
+        record = records.get(part)
+        if record is None or any(piece in _OFF_BRANCH for piece in name.split(".")):
+            continue
+        if isinstance(part, _NORMS) and is_map(record) and record.shape == block.shape:
+            path = f"{block.path}.{name}"
+            norms.append(Found(path, path, part, record))
+        elif isinstance(part, (nn.Conv2d, nn.Linear)) and record.shape:
+            # A layer on the whole map, not one on pooled values inside a channel attention.
+            if block.shape[2:] in (record.shape[2:], record.shape[1:3]):
+                last_layer = max(last_layer, record.order)
+    last = max(norms, key=lambda norm: norm.record.order, default=None)
+    return last if last is not None and last.record.order > last_layer else None
+
+
+def with_identity(found: list[Found]) -> list[Found]:
+    """Those blocks whose input and output have one shape, so that their skip is the identity."""
+    return [block for block in found if block.record.input_shape == block.shape]
+
+
+def last_per_stride(found: list[Found], image: int) -> list[Found]:
+    """The last block of each stride from 4 on; ``image`` is the height of the input in pixels."""
+    last: dict[int, Found] = {}
+    for block in found:
+        last[block.shape[2]] = block
+    return [block for height, block in last.items() if 2 * height < image]

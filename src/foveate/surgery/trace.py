@@ -1,0 +1,111 @@
+"""One forward pass of a model, watched: which modules ran, in which order, on which shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
+
+from foveate.core import expected
+
+
+@dataclass
+class Record:
+    """What one module did.
+
+    Attributes:
+        calls: How often it ran.
+        order: When it last finished, counted from 0.
+        shape: Shape of its output if that is one tensor, else None.
+        input_shape: Shape of its first argument if that is a tensor, else None.
+        output: The output itself, to see who hands on whose result.
+    """
+
+    calls: int
+    order: int
+    shape: tuple[int, ...] | None
+    input_shape: tuple[int, ...] | None
+    output: Any
+
+
+@contextmanager
+def evaluation(model: nn.Module) -> Iterator[None]:
+    """Put every module in evaluation mode, and each back in its own mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = False
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def default_example(model: nn.Module) -> Tensor:
+    """Make one black image of the size the model asks for, else 224 x 224 pixels.
+
+    timm's models state their input size; the number of input channels is the first convolution's.
+
+    Shape:
+        - output: (1, C, H, W) on the device and in the dtype of the model's first weight.
+    """
+    stated = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None) or {}
+    size = tuple(stated.get("input_size", (3, 224, 224))[1:])
+    convs = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    channels = convs[0].in_channels if convs else 3
+    weights = [weight for weight in model.parameters() if weight.is_floating_point()]
+    like = weights[0] if weights else torch.zeros(())
+    return torch.zeros((1, channels, *size), dtype=like.dtype, device=like.device)
+
+
+def watch(model: nn.Module, example: Any = None) -> dict[nn.Module, Record]:
+    """Run ``model`` once in evaluation mode without gradients and record every module.
+
+    Modes, random state and batch statistics stay as they were; hooks of the model run.
+
+    Args:
+        model: The model.
+        example: Its argument, or a tuple of arguments; None makes one black image.
+
+    Raises:
+        ValueError: If the model cannot run on the example.
+    """
+    records: dict[nn.Module, Record] = {}
+
+    def remember(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        before = records.get(module)
+        first = args[0] if args and isinstance(args[0], Tensor) else None
+        records[module] = Record(
+            calls=1 + (before.calls if before else 0),
+            order=len(records) + sum(record.calls for record in records.values()),
+            shape=tuple(output.shape) if isinstance(output, Tensor) else None,
+            input_shape=None if first is None else tuple(first.shape),
+            output=output,
+        )
+
+    arguments = default_example(model) if example is None else example
+    arguments = arguments if isinstance(arguments, tuple) else (arguments,)
+    tensors = [one for one in arguments if isinstance(one, Tensor)]
+    devices = [one.device for one in tensors if one.is_cuda]
+    handle = register_module_forward_hook(remember)
+    try:
+        with torch.random.fork_rng(devices), evaluation(model), torch.no_grad():
+            model(*arguments)
+    except Exception as error:
+        shapes = ", ".join(str(tuple(one.shape)) for one in tensors) or "no tensor"
+        raise ValueError(
+            expected(
+                f"foveate ({type(model).__name__})",
+                "a model that runs on the example",
+                f"{type(error).__name__}: {error} on an example of shape {shapes}",
+                "pass example=, a batch that the model accepts",
+            )
+        ) from error
+    finally:
+        handle.remove()
+    return records
