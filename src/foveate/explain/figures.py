@@ -1,0 +1,213 @@
+"""Pictures of what a network looks at: object boxes, Grad-CAM, gate maps, sampling points.
+
+Every function draws into matplotlib axes that the caller made; pyplot and its global state are
+not used. Colors are those of Okabe and Ito, which color-blind readers can tell apart, and each
+stage has its own marker beside its own color.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from foveate.core import expected, require
+from foveate.explain.sampling import SiteGate, SitePoints
+
+STAGES = (("#E69F00", "o"), ("#56B4E9", "s"), ("#009E73", "^"), ("#F0E442", "D"), ("#CC79A7", "v"))
+_BOX = "#FFFFFF"
+
+
+def new_figure(width: float = 3.0, height: float = 3.0, dpi: int = 140) -> Any:
+    """An empty matplotlib figure that draws without a display.
+
+    Args:
+        width: Inches.
+        height: Inches.
+        dpi: Pixels per inch.
+    """
+    figure = require("matplotlib.figure", "train", "a picture").Figure(
+        figsize=(width, height), dpi=dpi
+    )
+    require("matplotlib.backends.backend_agg", "train", "a picture").FigureCanvasAgg(figure)
+    return figure
+
+
+def png_bytes(figure: Any, colors: int | None = 128) -> bytes:
+    """Render a figure as PNG, with a palette of ``colors`` to keep a page of many pictures small.
+
+    Args:
+        figure: A matplotlib figure.
+        colors: Size of the palette, at most 256; None keeps all colors.
+    """
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    if colors is None:
+        return buffer.getvalue()
+    image = require("PIL.Image", "train", "a picture").open(buffer).convert("RGB")
+    small = BytesIO()
+    image.quantize(colors).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def draw_image(ax: Any, image: Tensor, boxes: Tensor | None = None, dim: float = 0.0) -> None:
+    """Draw an image and the boxes of its deciding objects.
+
+    Args:
+        ax: Axes to draw into.
+        image: (3, H, W) uint8.
+        boxes: (B, 4) corners x0, y0, x1, y1 in pixels, half-open.
+        dim: How far to fade towards gray, in [0, 1], so that what is drawn above stands out.
+    """
+    if image.dim() != 3 or image.shape[0] != 3 or image.dtype != torch.uint8:
+        got = f"{tuple(image.shape)} {image.dtype}"
+        raise ValueError(expected("draw_image", "an image (3, H, W) of uint8", got))
+    shown = image.permute(1, 2, 0).float() / 255
+    shown = shown * (1 - dim) + 0.35 * dim
+    ax.imshow(shown.numpy(), interpolation="nearest")
+    _frame(ax, image)
+    patches = require("matplotlib.patches", "train", "a picture")
+    for x0, y0, x1, y1 in [] if boxes is None else boxes.tolist():
+        corner, width, height = (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0
+        for color, line, style in (("black", 3.0, "-"), (_BOX, 1.4, (0, (4, 2)))):
+            ax.add_patch(
+                patches.Rectangle(
+                    corner, width, height, fill=False, color=color, linewidth=line, linestyle=style
+                )
+            )
+
+
+def draw_heat(ax: Any, image: Tensor, heat: Tensor, boxes: Tensor | None = None) -> None:
+    """Lay a map in [0, 1] over the image: cold parts fade to gray, hot parts glow.
+
+    Args:
+        ax: Axes to draw into.
+        image: (3, H, W) uint8.
+        heat: (H, W) in [0, 1].
+        boxes: As in ``draw_image``.
+    """
+    if heat.shape != image.shape[1:]:
+        rule = f"a map of the image's size {tuple(image.shape[1:])}"
+        raise ValueError(expected("draw_heat", rule, tuple(heat.shape)))
+    draw_image(ax, image, boxes, dim=0.35)
+    value = heat.float().numpy()
+    ax.imshow(value, cmap="inferno", vmin=0, vmax=1, alpha=0.1 + 0.65 * value)
+    _frame(ax, image)
+
+
+def draw_gate(ax: Any, gate: SiteGate | SitePoints, index: int) -> None:
+    """Draw the mean map of one gate with its own scale, which the title states.
+
+    Args:
+        ax: Axes to draw into.
+        gate: A gate's maps of a batch.
+        index: Which image of the batch.
+    """
+    value = gate.gate[index].float().cpu()
+    ax.imshow(value.numpy(), cmap="viridis", interpolation="nearest")
+    ax.set_title(f"{gate.site}\n{value.min():.3f} to {value.max():.3f}", fontsize=8)
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def draw_points(
+    ax: Any,
+    image: Tensor,
+    sites: Sequence[SitePoints],
+    index: int,
+    boxes: Tensor | None = None,
+) -> int:
+    """Draw where gates sample to compute one output position; one color and marker per gate.
+
+    A line leads from each place of the regular 3 x 3 grid to the place that is read instead. The
+    white cross is the output position asked for, in the finest map.
+
+    Args:
+        ax: Axes to draw into.
+        image: (3, H, W) uint8.
+        sites: What ``sampling_points`` returned.
+        index: Which image of the batch.
+        boxes: As in ``draw_image``.
+
+    Returns:
+        How many points lie outside the image; a gate reads zero there, and they are not drawn.
+    """
+    effects = require("matplotlib.patheffects", "train", "a picture")
+    outline = [effects.withStroke(linewidth=2.4, foreground="black")]
+    draw_image(ax, image, boxes, dim=0.45)
+    height, width = image.shape[-2:]
+    outside = 0
+    for number, site in enumerate(sites):
+        color, marker = STAGES[number % len(STAGES)]
+        points, regular = site.points[index].cpu(), site.regular[index].cpu()
+        inside = ((points > -1) & (points < torch.tensor([height, width]))).all(1)
+        outside += int((~inside).sum())
+        for start, end in zip(regular.tolist(), points.tolist(), strict=True):
+            ax.plot((start[1], end[1]), (start[0], end[0]), color=color, linewidth=0.9, alpha=0.75)
+        y, x = points[inside].unbind(1)
+        ax.scatter(
+            x.tolist(),
+            y.tolist(),
+            s=30 if number < 4 else 24,
+            c=color,
+            marker=marker,
+            edgecolors="black",
+            linewidths=0.8,
+            label=f"{site.site} ({site.map_size[0]}x{site.map_size[1]})",
+            zorder=3,
+        )
+    if sites:
+        y0, x0 = sites[0].query[index].tolist()
+        ax.plot(
+            [x0], [y0], "+", color="white", markersize=11, markeredgewidth=1.6, zorder=4,
+            path_effects=outline,
+        )  # fmt: skip
+    _frame(ax, image)
+    return outside
+
+
+def draw_row(
+    figure: Any,
+    image: Tensor,
+    boxes: Tensor | None,
+    heat: Tensor | None,
+    sites: Sequence[SitePoints],
+    index: int,
+) -> None:
+    """One image in a row: itself, Grad-CAM, the last gate's mean map, the sampling points.
+
+    Args:
+        figure: An empty figure, about four times as wide as high.
+        image: (3, H, W) uint8.
+        boxes: As in ``draw_image``.
+        heat: (H, W) Grad-CAM map, or None to leave it out.
+        sites: What ``sampling_points`` returned; empty leaves the last two pictures out.
+        index: Which image of the batch that ``sites`` speaks of.
+    """
+    count = 1 + (heat is not None) + 2 * bool(sites)
+    axes = list(figure.subplots(1, count, squeeze=False)[0])
+    first = axes.pop(0)
+    draw_image(first, image, boxes)
+    first.set_title("image", fontsize=9)
+    if heat is not None:
+        ax = axes.pop(0)
+        draw_heat(ax, image, heat, boxes)
+        ax.set_title("Grad-CAM", fontsize=9)
+    if sites:
+        draw_gate(axes[0], sites[-1], index)
+        draw_points(axes[1], image, sites, index, boxes)
+        axes[1].set_title("sampling points", fontsize=9)
+        axes[1].legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.02), ncol=2, fontsize=7, frameon=False
+        )
+
+
+def _frame(ax: Any, image: Tensor) -> None:
+    height, width = image.shape[-2:]
+    ax.set_xlim(-0.5, width - 0.5)
+    ax.set_ylim(height - 0.5, -0.5)
+    ax.set_xticks([])
+    ax.set_yticks([])

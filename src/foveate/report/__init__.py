@@ -1,0 +1,22 @@
+"""Tables, charts and the HTML report of a study, made from its folder alone."""
+
+from foveate.report.html import write_report
+from foveate.report.reading import StudyRecord, read_study
+from foveate.report.statistics import Comparison, Estimate, compare, estimate, holm
+from foveate.report.table import Row, rows_of, terminal_table
+from foveate.report.wording import headline
+
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "Row",
+    "StudyRecord",
+    "compare",
+    "estimate",
+    "headline",
+    "holm",
+    "read_study",
+    "rows_of",
+    "terminal_table",
+    "write_report",
+]

@@ -1,0 +1,150 @@
+"""The report's charts: learning curves, and accuracy against cost."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean
+
+from foveate.report.reading import NONE, StudyRecord
+from foveate.report.svg import Chart, padded
+from foveate.report.table import Row
+
+PALETTE = 8
+
+
+def styles(labels: list[str]) -> dict[str, str]:
+    """Class of the style sheet by label: the plain network is gray, the others take their turn.
+
+    Example:
+        >>> styles(["none", "das"])
+        {'none': 'c0', 'das': 'c1'}
+    """
+    others = [label for label in labels if label != NONE]
+    found = {label: f"c{1 + turn % (PALETTE - 1)}" for turn, label in enumerate(others)}
+    return {label: found.get(label, "c0") for label in labels}
+
+
+def learning_curves(study: StudyRecord) -> list[tuple[str, str]]:
+    """One small chart per label; all share their axes.
+
+    Returns:
+        Pairs of label and SVG; labels without a curve are left out.
+    """
+    curves = {label: _curve(study, label) for label in study.labels}
+    curves = {label: curve for label, curve in curves.items() if curve}
+    values = [
+        100 * value
+        for curve in curves.values()
+        for _, stages in curve
+        for low, _, high in stages.values()
+        for value in (low, high)
+    ]
+    y_low, y_high = padded(values)
+    last = max((epoch for curve in curves.values() for epoch, _ in curve), default=1)
+    first = min((epoch for curve in curves.values() for epoch, _ in curve), default=0)
+    style = styles(study.labels)
+    charts = []
+    for label, curve in curves.items():
+        chart = Chart(
+            title=f"Learning curve of {label}",
+            description=_told(label, curve),
+            x_range=(first, last if last > first else first + 1),
+            y_range=(max(0.0, y_low), min(100.0, y_high)),
+            x_label="epoch",
+            y_label="top-1 %",
+            width=340,
+            height=250,
+        )
+        if label != NONE and NONE in curves:
+            chart.line(_line(curves[NONE], "val_top1"), "faint")
+        chart.band(
+            [
+                (epoch, 100 * stages["val_top1"][0], 100 * stages["val_top1"][2])
+                for epoch, stages in curve
+            ],
+            style[label],
+        )
+        chart.line(_line(curve, "train_top1"), f"{style[label]} dashed")
+        chart.line(_line(curve, "val_top1"), style[label])
+        charts.append((label, chart.render()))
+    return charts
+
+
+def cost_charts(study: StudyRecord, rows: list[Row]) -> list[str]:
+    """Accuracy against MACs, and against the measured time of a forward pass."""
+    style = styles(study.labels)
+    charts = []
+    for key, unit, x_label, title in (
+        ("macs", 1e9, "MACs, G", "Accuracy against multiply-accumulates"),
+        ("forward_ratio", 1.0, "forward time, x none", "Accuracy against forward time"),
+    ):
+        shown = [row for row in rows if row.top1 and isinstance(row.costs.get(key), (int, float))]
+        if not shown:
+            continue
+        charts.append(_cost_chart(shown, style, key, unit, x_label, title))
+    return charts
+
+
+def _cost_chart(
+    rows: list[Row], style: dict[str, str], key: str, unit: float, x_label: str, title: str
+) -> str:
+    places = {}
+    for row in rows:
+        if row.top1 is None:
+            continue
+        x, y = row.costs[key] / unit, 100 * row.top1.mean
+        half = 100 * (row.top1.half_width or 0.0)
+        low = (row.costs.get(f"{key}_low") or row.costs[key]) / unit
+        high = (row.costs.get(f"{key}_high") or row.costs[key]) / unit
+        places[row.label] = (x, y, half, low, high)
+    y_low, y_high = padded([v for _, y, h, _, _ in places.values() for v in (y - h, y + h)])
+    x_low, x_high = padded([v for *_, low, high in places.values() for v in (low, high)], 0.12)
+    said = "; ".join(f"{label}: {x:.3g}, {y:.1f} %" for label, (x, y, *_) in places.items())
+    chart = Chart(
+        title=title,
+        description=f"{x_label}, top-1: {said}",
+        x_range=(x_low, x_high + 0.12 * (x_high - x_low)),  # Room for the words on the right.
+        y_range=(y_low, y_high),
+        x_label=x_label,
+        y_label="top-1 %",
+    )
+    for label, (x, y, half, low, high) in places.items():
+        chart.error_bar((x, y - half), (x, y + half), style[label])
+        chart.error_bar((low, y), (high, y), style[label])
+        chart.dot((x, y), style[label])
+        chart.label((x, y), label, style[label])
+    return chart.render()
+
+
+_Stages = dict[str, tuple[float, float, float]]
+
+
+def _curve(study: StudyRecord, label: str) -> list[tuple[int, _Stages]]:
+    """Lowest, mean and highest accuracy over the seeds, by epoch."""
+    by_epoch: dict[int, dict[str, list[float]]] = {}
+    for run in study.runs.get(label, {}).values():
+        for turn, row in enumerate(run.curve):
+            epoch = row.get("epoch", math.nan)
+            slot = by_epoch.setdefault(int(epoch) if math.isfinite(epoch) else turn, {})
+            for key in ("train_top1", "val_top1"):
+                if math.isfinite(row.get(key, math.nan)):
+                    slot.setdefault(key, []).append(row[key])
+    missing = (math.nan,) * 3
+    curve: list[tuple[int, _Stages]] = []
+    for epoch in sorted(by_epoch):
+        stages: _Stages = {}
+        for key in ("train_top1", "val_top1"):
+            values = by_epoch[epoch].get(key)
+            stages[key] = (min(values), fmean(values), max(values)) if values else missing
+        curve.append((epoch, stages))
+    return curve
+
+
+def _line(curve: list[tuple[int, _Stages]], key: str) -> list[tuple[float, float]]:
+    return [(epoch, 100 * stages[key][1]) for epoch, stages in curve]
+
+
+def _told(label: str, curve: list[tuple[int, _Stages]]) -> str:
+    epoch, stages = curve[-1]
+    train, val = 100 * stages["train_top1"][1], 100 * stages["val_top1"][1]
+    return f"At epoch {epoch} {label} has {train:.1f} % in training and {val:.1f} % in validation"

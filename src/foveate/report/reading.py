@@ -1,0 +1,212 @@
+"""Read a study folder: plain files in, records out; nothing of training is imported."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from foveate.core import expected, require
+
+NONE = "none"
+WIDER = "wider"
+_RUN = re.compile(r"^(?P<label>.+)-seed(?P<seed>\d+)$")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one run folder says.
+
+    Attributes:
+        label: The variant, an attention's name or ``"wider"``.
+        seed: Its seed.
+        path: The run folder.
+        result: ``result.json``, or None while the run is unfinished.
+        curve: Rows of ``metrics.csv``, one per epoch; a value that is missing is NaN.
+        config: ``config.toml``.
+        environment: ``environment.json``.
+    """
+
+    label: str
+    seed: int
+    path: Path
+    result: Mapping[str, Any] | None
+    curve: list[dict[str, float]]
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What one study folder says.
+
+    Attributes:
+        path: The folder.
+        study: ``study.toml``.
+        labels: Variants in the order of the study, the wider control last.
+        seeds: Seeds asked for, in order.
+        costs: ``costs.json`` by label, without its conditions.
+        conditions: How the costs were measured.
+        runs: Runs that have a folder, by label and seed.
+        explained: ``explain/index.json``, or an empty mapping.
+    """
+
+    path: Path
+    study: Mapping[str, Any]
+    labels: list[str]
+    seeds: list[int]
+    costs: Mapping[str, Mapping[str, Any]]
+    conditions: Mapping[str, Any]
+    runs: Mapping[str, Mapping[int, RunRecord]] = field(default_factory=dict)
+    explained: Mapping[str, Any] = field(default_factory=dict)
+
+    def finished(self, label: str) -> dict[int, RunRecord]:
+        """Finished runs of a label by seed."""
+        runs = self.runs.get(label, {})
+        return {seed: run for seed, run in runs.items() if run.result is not None}
+
+    def scores(self, label: str, key: str = "top1") -> dict[int, float]:
+        """A result of each finished run of a label by seed, as a fraction."""
+        found = {}
+        for seed, run in self.finished(label).items():
+            value = (run.result or {}).get(key)
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                found[seed] = float(value)
+        return found
+
+    def any_run(self) -> RunRecord | None:
+        """The first run there is, for what all runs share."""
+        return next((run for runs in self.runs.values() for run in runs.values()), None)
+
+
+def read_study(folder: str | Path) -> StudyRecord:
+    """Read what ``foveate compare`` left in ``folder``, finished or not.
+
+    Raises:
+        FileNotFoundError: If the folder is missing or is no study.
+        ValueError: If a file in it cannot be read as what it should be.
+    """
+    path = Path(folder)
+    if not (path / "study.toml").is_file():
+        rule = "a study folder with study.toml, as made by `foveate compare`"
+        raise FileNotFoundError(expected("report", rule, str(path)))
+    study = read_toml(path / "study.toml")
+    costs = dict(_read_json(path / "costs.json"))
+    conditions = costs.pop("_conditions", {})
+    runs: dict[str, dict[int, RunRecord]] = {}
+    folders = sorted((path / "runs").iterdir()) if (path / "runs").is_dir() else []
+    for child in folders:
+        match = _RUN.match(child.name)
+        if match and child.is_dir():
+            run = _read_run(child, match["label"], int(match["seed"]))
+            runs.setdefault(run.label, {})[run.seed] = run
+    runs = {label: dict(sorted(by_seed.items())) for label, by_seed in runs.items()}
+    labels = _labels(study, costs, runs)
+    return StudyRecord(
+        path=path,
+        study=study,
+        labels=labels,
+        seeds=_seeds(study, runs),
+        costs=costs,
+        conditions=conditions,
+        runs=runs,
+        explained=_read_json(path / "explain" / "index.json"),
+    )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; an error names it.
+
+    Raises:
+        ValueError: If it is not valid TOML.
+    """
+    tomllib = require("tomllib" if sys.version_info >= (3, 11) else "tomli", "train", "the report")
+    try:
+        return cast("dict[str, Any]", tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(expected("report", f"valid TOML in {path}", str(error))) from error
+
+
+def find_key(tree: Mapping[str, Any], name: str) -> Any:
+    """The value of the first key ``name`` in nested tables, outer ones first; None if absent.
+
+    Example:
+        >>> find_key({"a": {"seed": 3}}, "seed")
+        3
+    """
+    if name in tree:
+        return tree[name]
+    for value in tree.values():
+        if isinstance(value, Mapping):
+            found = find_key(value, name)
+            if found is not None:
+                return found
+    return None
+
+
+def _labels(
+    study: Mapping[str, Any], costs: Mapping[str, Any], runs: Mapping[str, Any]
+) -> list[str]:
+    asked = find_key(study, "attentions")
+    labels = [str(name) for name in asked] if isinstance(asked, list) else []
+    labels += [name for name in (*costs, *runs) if not name.startswith("_")]
+    unique = list(dict.fromkeys(labels))
+    return [name for name in unique if name != WIDER] + [WIDER] * (WIDER in unique)
+
+
+def _seeds(study: Mapping[str, Any], runs: Mapping[str, Mapping[int, RunRecord]]) -> list[int]:
+    asked = find_key(study, "seeds")
+    if isinstance(asked, int):
+        return list(range(asked))
+    if isinstance(asked, list):
+        return [int(seed) for seed in asked]
+    return sorted({seed for by_seed in runs.values() for seed in by_seed})
+
+
+def _read_run(path: Path, label: str, seed: int) -> RunRecord:
+    config = read_toml(path / "config.toml") if (path / "config.toml").is_file() else {}
+    result = _read_json(path / "result.json")
+    return RunRecord(
+        label=label,
+        seed=seed,
+        path=path,
+        result=result or None,
+        curve=_read_curve(path / "metrics.csv"),
+        config=config,
+        environment=_read_json(path / "environment.json"),
+    )
+
+
+def _read_curve(path: Path) -> list[dict[str, float]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {key: _number(value) for key, value in row.items() if key}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(expected("report", f"valid JSON in {path}", str(error))) from error
+    if not isinstance(content, dict):
+        raise ValueError(expected("report", f"a JSON object in {path}", type(content).__name__))
+    return content

@@ -1,0 +1,127 @@
+"""What came out of a study, in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from foveate.report.reading import NONE, WIDER, StudyRecord, find_key
+from foveate.report.table import BETTER, WORSE, Row, points
+
+
+def headline(rows: list[Row]) -> str:
+    """One plain sentence or two: who differs from none, and what can be told at all."""
+    attentions = [row for row in rows if row.label not in (NONE, WIDER)]
+    if not any(row.label == NONE and row.runs for row in rows):
+        return "No run of the plain network is finished, so there is nothing to compare with yet."
+    if not any(row.runs for row in attentions):
+        return "No attention has a finished run yet."
+    if _most_pairs(attentions) < 2:
+        return (
+            "Only one seed is finished: the differences below cannot be told from chance. "
+            "Run at least 3 seeds before drawing a conclusion."
+        )
+    parts = []
+    for verdict, word in ((BETTER, "better"), (WORSE, "worse")):
+        names = [row.label for row in attentions if row.verdict == verdict]
+        if names:
+            be = "is" if len(names) == 1 else "are"
+            parts.append(f"{_join(names)} {be} significantly {word} than the plain network")
+    if parts:
+        first = "; ".join(parts)
+        first = first[0].upper() + first[1:] + "."
+    else:
+        first = "No attention differs significantly from the plain network."
+    return f"{first} {resolution(attentions)}".strip()
+
+
+def resolution(attentions: list[Row]) -> str:
+    """How small a difference the seeds can show."""
+    halves = [
+        row.against_none.difference.half_width
+        for row in attentions
+        if row.against_none and row.against_none.difference.half_width
+    ]
+    if not halves:
+        return ""
+    low, high = points(min(halves)), points(max(halves))
+    size = f"{low} points" if low == high else f"{low} to {high} points, by attention,"
+    seeds = _most_pairs(attentions)
+    return f"With {seeds} seeds a difference under {size} cannot be told from noise."
+
+
+def limits(study: StudyRecord, rows: list[Row]) -> list[str]:
+    """What the reader must not conclude, drawn from the study itself."""
+    said = []
+    pairs = _most_pairs([row for row in rows if row.label not in (NONE, WIDER)])
+    if pairs < 2:
+        said.append("One seed: no interval and no test is possible.")
+    else:
+        said.append(
+            f"{pairs} seeds: intervals are Student's t with {pairs - 1} degrees of freedom, which"
+            " assumes that differences between seeds are normally distributed; so few values"
+            " cannot show whether they are. Seeds vary initialisation and data order,"
+            " not the split of the data."
+        )
+        said.append(
+            "Not significant does not mean equal: it means that these runs cannot tell."
+            " p-values are two-sided, paired by seed and corrected by Holm's method for the"
+            " number of variants compared with none."
+        )
+    images = _images(study)
+    if images:
+        said.append(
+            f"Accuracy is measured on {images} images: one image moves top-1 by"
+            f" {100 / images:.2f} points."
+        )
+    missing = [f"{row.label} ({row.wanted - row.runs})" for row in rows if row.runs < row.wanted]
+    if missing:
+        said.append(
+            f"Runs not finished: {', '.join(missing)}. Run `foveate compare` again to add them."
+        )
+    said.append(_wider(study, rows))
+    said.append(
+        "All variants share one recipe, tuned for none of them; a recipe tuned for each could"
+        " order them differently. Times hold for the machine and batch below only."
+    )
+    return [line for line in said if line]
+
+
+def _wider(study: StudyRecord, rows: list[Row]) -> str:
+    if any(row.label == WIDER and row.runs for row in rows):
+        return (
+            "wider is the plain network made wider until it has as many parameters as the largest"
+            " variant: an attention that does not beat it may owe its gain to its size."
+        )
+    reason = study.costs.get(WIDER, {}).get("reason") or find_key(study.conditions, "wider")
+    why = f": {reason}" if isinstance(reason, str) and reason else ""
+    return f"There is no parameter-matched control{why}; a gain may come from size alone."
+
+
+def unreadable(study: StudyRecord) -> list[Mapping[str, Any]]:
+    """Images that could not be read in any run, once each."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for runs in study.runs.values():
+        for run in runs.values():
+            for entry in (run.result or {}).get("unreadable", None) or []:
+                if isinstance(entry, Mapping):
+                    found.setdefault(str(entry.get("name")), entry)
+    return list(found.values())
+
+
+def _images(study: StudyRecord) -> int:
+    for runs in study.runs.values():
+        for run in runs.values():
+            count = (run.result or {}).get("images")
+            if isinstance(count, int) and count > 0:
+                return count
+    return 0
+
+
+def _most_pairs(attentions: list[Row]) -> int:
+    counts = [row.against_none.difference.count for row in attentions if row.against_none]
+    return max(counts, default=0)
+
+
+def _join(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
