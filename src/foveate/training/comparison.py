@@ -1,0 +1,109 @@
+"""Run a study: every attention with every seed, redoing only what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from foveate.core import expected
+from foveate.training.costs import control_width, measure
+from foveate.training.files import write_json
+from foveate.training.loading import open_data
+from foveate.training.progress import Reporter
+from foveate.training.study import CONTROL, Study, StudyFolder
+from foveate.training.trainer import Interrupted, train
+
+
+def run_study(
+    study: Study,
+    folder: str | Path,
+    *,
+    resume: bool = True,
+    progress: bool | Reporter = True,
+) -> StudyFolder:
+    """Train every network of a study and measure what each costs.
+
+    The runs follow one another in this process, seed by seed, so that a study cut short holds
+    comparable runs of all attentions. Finished runs are left alone, unfinished ones continued.
+
+    Args:
+        study: What to compare.
+        folder: The study folder to make or to continue.
+        resume: Continue the same study if the folder holds it; otherwise that is an error.
+        progress: Show one progress bar for all runs; or the reporter to tell.
+
+    Returns:
+        The finished study.
+
+    Raises:
+        ValueError: If the folder holds another study (what differs is listed), or for an unknown
+            model, attention or option.
+        Interrupted: On Ctrl-C; finished runs are kept.
+
+    Example:
+        >>> run_study(Study(attentions=["none", "se"], seeds=1), "out")  # doctest: +SKIP
+        StudyFolder('out')
+    """
+    target = StudyFolder(folder)
+    target.check(study, resume=resume)
+    if target.is_finished:
+        return target
+    try:
+        return _run(study, target, progress)
+    except KeyboardInterrupt:
+        raise Interrupted(_how_to_go_on(study, target)) from None
+
+
+def _run(study: Study, target: StudyFolder, progress: bool | Reporter) -> StudyFolder:
+    data = open_data(study.recipe.data)
+    classes = len(data[0].classes)
+    width, reason = control_width(study, classes) if study.control else (None, "")
+    labels = [label for label in study.labels if label != CONTROL or width is not None]
+    recipes = {
+        (label, seed): study.recipe_for(label, seed, width)
+        for seed in study.seeds
+        for label in labels
+    }
+    target.start(study)
+    epochs = study.recipe.train.epochs
+
+    def run_all(reporter: Reporter) -> None:
+        for number, ((label, seed), recipe) in enumerate(recipes.items(), 1):
+            run = target.run(label, seed)
+            reporter.begin(f"{label} seed {seed}", number, epochs)
+            if run.is_finished:
+                # Checked all the same: a folder changed by hand must not pass for this study.
+                run.check(recipe, resume=True)
+                reporter.end("finished before")
+                continue
+            train(recipe, run.path, resume=True, progress=reporter, data=data)
+            reporter.end()
+        if not target.costs:
+            reporter.note("measuring parameters, operations and latency")
+            write_json(target.costs_path, measure(study, classes, width, reason))
+
+    _with_reporter(run_all, progress, epochs * len(recipes), len(recipes))
+    return target
+
+
+def _with_reporter(
+    work: Callable[[Reporter], None], progress: bool | Reporter, epochs: int, runs: int
+) -> None:
+    """Do the work with the caller's reporter, or with one of our own."""
+    if isinstance(progress, Reporter):
+        work(progress)
+        return
+    with Reporter(epochs, runs, enabled=progress) as reporter:
+        work(reporter)
+
+
+def _how_to_go_on(study: Study, target: StudyFolder) -> str:
+    """Say after a Ctrl-C what is kept and how to continue."""
+    pairs = [(label, seed) for label in study.labels for seed in study.seeds]
+    done = sum(target.run(label, seed).is_finished for label, seed in pairs)
+    return expected(
+        f"the study in {target.path}",
+        f"{len(pairs)} finished runs",
+        f"Ctrl-C ({done} are finished and kept)",
+        "give the same command again to do what is missing",
+    )

@@ -1,0 +1,131 @@
+"""What each network of a study costs: parameters, operations, and latency as ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from foveate.accounting import count
+from foveate.accounting.latency import latency
+from foveate.models import widen_to
+from foveate.training import environment
+from foveate.training.quiet import quiet, seeded
+from foveate.training.study import CONTROL, PLAIN, Study
+from foveate.training.trainer import build
+
+STATISTIC = (
+    "fastest of interleaved calls; ratio of the fastest calls to those of the plain network, "
+    "with the range of that ratio over five blocks of rounds"
+)
+
+
+def parameters(network: nn.Module) -> int:
+    """Return the number of parameters."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def build_label(study: Study, label: str, classes: int, width: float | None = None) -> nn.Module:
+    """Make the network of a label with fresh random weights; published ones cost the same."""
+    model = study.recipe_for(label, 0, width).model
+    with seeded(0), quiet():
+        return build(model.model_copy(update={"pretrained": False}), classes)
+
+
+def control_width(study: Study, classes: int) -> tuple[float | None, str]:
+    """Choose the width of the parameter-matched control.
+
+    Returns:
+        The width at which the plain network has as many parameters as the largest attention
+        variant, and ""; or None and the reason why there is no such network.
+    """
+    model = study.recipe.model
+    names = [name for name in study.attentions if name != PLAIN]
+    if not names:
+        return None, "no attention is compared"
+    if model.pretrained:
+        return None, "published weights exist for the published width only"
+    target = max(parameters(build_label(study, name, classes)) for name in names)
+    try:
+        width = widen_to(model.name, target, num_classes=classes, stem=model.stem)
+    except ValueError as error:
+        return None, str(error)
+    return width, ""
+
+
+def measure(
+    study: Study, classes: int, width: float | None, reason: str = ""
+) -> dict[str, dict[str, Any]]:
+    """Count and time the networks of a study on the machine's default thread count.
+
+    Args:
+        study: What is compared.
+        classes: Number of classes.
+        width: Width of the control, or None if there is none.
+        reason: Why there is none.
+
+    Returns:
+        Costs by label, and under ``"_conditions"`` how they were measured.
+    """
+    size = study.recipe.data.size
+    labels = [PLAIN, *(label for label in study.labels if label != PLAIN)]
+    if width is None and CONTROL in labels:
+        labels.remove(CONTROL)
+    networks = {label: build_label(study, label, classes, width) for label in labels}
+    costs = {label: _count(networks[label], size) for label in labels}
+    for label in labels:
+        costs[label]["width"] = width if label == CONTROL else study.recipe.model.width
+    conditions = _time(study, networks, costs)
+    if study.control and width is None:
+        conditions[CONTROL] = reason
+    return {**costs, "_conditions": conditions}
+
+
+def _count(network: nn.Module, size: int) -> dict[str, Any]:
+    cost = count(network, (3, size, size))
+    return {
+        "params": int(cost.params),
+        "macs": int(cost.macs),
+        "params_published": int(cost.params_published),
+        "macs_published": int(cost.macs_published),
+    }
+
+
+def _time(
+    study: Study, networks: Mapping[str, nn.Module], costs: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Add the latencies to ``costs`` and return the conditions."""
+    settings, size = study.latency, study.recipe.data.size
+    example = torch.rand(settings.batch, 3, size, size, generator=torch.Generator().manual_seed(0))
+    rounds: dict[str, int] = {}
+    for mode in ("forward", "step"):
+        timings = latency(
+            networks,
+            example,
+            mode=mode,
+            repeats=settings.repeats,
+            warmup=settings.warmup,
+            seconds=settings.seconds,
+        )
+        for label, timing in timings.items():
+            rounds[mode] = timing.rounds
+            costs[label] |= {
+                f"{mode}_ms": timing.ms,
+                f"{mode}_ratio": timing.ratio,
+                f"{mode}_ratio_low": timing.low,
+                f"{mode}_ratio_high": timing.high,
+            }
+    return {
+        "threads": torch.get_num_threads(),
+        "device": "cpu",
+        "batch": settings.batch,
+        "size": size,
+        "machine": environment.processor(),
+        "cores": environment.machine()["cores"],
+        "torch": torch.__version__,
+        "repeats": rounds,
+        "statistic": STATISTIC,
+        "measured": environment.timestamp(),
+    }

@@ -1,0 +1,78 @@
+"""Files that are written whole or not at all: a temporary file, fsync, rename."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from foveate.core import expected
+
+
+def write_with(path: Path, write: Callable[[IO[bytes]], None], what: str = "a file") -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place.
+
+    A reader sees the old file or the new one, never half of one. If writing fails, the temporary
+    file is removed and the old file stays.
+
+    Args:
+        path: The file to replace.
+        write: Called with the open temporary file.
+        what: What is written, for the error.
+
+    Raises:
+        OSError: If it cannot be written, with the errno of the cause (28 for a full disk).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            write(handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        cause = _os_error_of(error)
+        if cause is None:
+            raise
+        raise OSError(cause.errno, _failure(path, what, cause)) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace the content of ``path`` in one step."""
+    write_with(path, lambda handle: _write_all(handle, content))
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Replace the content of ``path`` by indented JSON in one step."""
+    write_bytes(path, (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _write_all(handle: IO[bytes], content: bytes) -> None:
+    handle.write(content)
+
+
+def _os_error_of(error: BaseException) -> OSError | None:
+    """Find the OSError behind an error: torch's zip writer hides it in a RuntimeError."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    if isinstance(error, RuntimeError) and "file write failed" in str(error).lower():
+        return OSError(errno.EIO, "the file could not be written")
+    return None
+
+
+def _failure(path: Path, what: str, cause: OSError) -> str:
+    """Say what could not be written, and what is left."""
+    reason = os.strerror(cause.errno) if cause.errno else str(cause)
+    left = "the previous one is untouched" if path.exists() else "nothing half-written is left"
+    remedy = "free some space" if cause.errno == errno.ENOSPC else "check the folder"
+    return expected(
+        f"writing {what} to {path}", "a disk that takes it", reason, f"{left}; {remedy}"
+    )

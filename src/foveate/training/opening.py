@@ -1,0 +1,36 @@
+"""How an attention that starts as the identity is opened by a schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from foveate.surgery import set_openness_
+
+
+class Opening(Callback):
+    """Raises the openness from 0 to 1 in a straight line over the first epochs.
+
+    The value is a function of the step, so a resumed run goes on where it was.
+
+    Args:
+        network: The network with attention inserted by ``start="identity"``.
+        epochs: After how many epochs the attention is fully open.
+    """
+
+    def __init__(self, network: nn.Module, epochs: float) -> None:
+        self.network, self.epochs = network, epochs
+        self._value: float | None = None
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Set the openness of this step."""
+        span = self.epochs * max(1, int(trainer.num_training_batches))
+        value = min(1.0, trainer.global_step / span)
+        if value != self._value:
+            set_openness_(self.network, value)
+            self._value = value

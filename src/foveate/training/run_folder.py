@@ -1,0 +1,218 @@
+"""The run folder: what a training run leaves behind, and the only thing others read of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foveate.core import expected
+from foveate.training.files import write_bytes, write_json
+from foveate.training.recipe import Recipe, differences, load_recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+COLUMNS = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_top1",
+    "val_loss",
+    "val_top1",
+    "val_top5",
+    "seconds",
+)
+
+
+class RunFolder:
+    """One training run on disk.
+
+    Files: ``config.toml`` (the recipe), ``metrics.csv`` (a row per epoch, counted from 1;
+    fractions, not percent), ``model.safetensors`` and ``model.json`` (the final weights),
+    ``checkpoints/last.ckpt`` and ``checkpoints/best.ckpt``, ``environment.json`` and, written last,
+    ``result.json``: its presence means that the run is finished.
+
+    Args:
+        path: The folder; it need not exist yet.
+
+    Example:
+        >>> RunFolder("runs/absent").is_finished
+        False
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @property
+    def config_path(self) -> Path:
+        """Where the recipe stands."""
+        return self.path / "config.toml"
+
+    @property
+    def metrics_path(self) -> Path:
+        """Where the table of epochs stands."""
+        return self.path / "metrics.csv"
+
+    @property
+    def result_path(self) -> Path:
+        """Where the result of a finished run stands."""
+        return self.path / "result.json"
+
+    @property
+    def environment_path(self) -> Path:
+        """Where the conditions of the run stand."""
+        return self.path / "environment.json"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """The checkpoint that ``resume`` continues from."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The checkpoint of the best epoch by ``train.monitor``."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of the run.
+
+        Raises:
+            FileNotFoundError: If this is no run folder.
+        """
+        if not self.config_path.is_file():
+            raise FileNotFoundError(
+                expected("RunFolder", "a folder that holds config.toml", str(self.path))
+            )
+        return load_recipe(self.config_path)
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """One row per finished epoch, with the columns of ``COLUMNS``; empty before the first."""
+        if not self.metrics_path.is_file():
+            return []
+        with self.metrics_path.open(newline="", encoding="utf-8") as handle:
+            return [
+                {key: float(value) for key, value in row.items()} for row in csv.DictReader(handle)
+            ]
+
+    def write_metrics(self, rows: list[dict[str, float]]) -> None:
+        """Replace the table of epochs, in one step; numbers keep all their digits."""
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow([int(row["epoch"]), *(repr(float(row[name])) for name in COLUMNS[1:])])
+        write_bytes(self.metrics_path, table.getvalue().encode())
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What the run came to; None while it is not finished.
+
+        ``top1``, ``top5`` (fractions), ``loss``, ``images``, ``unreadable`` (list of ``name`` and
+        ``reason``), ``epochs``, ``seconds``, ``best_epoch`` (from 1) and ``params``.
+        """
+        if not self.result_path.is_file():
+            return None
+        result: dict[str, Any] = json.loads(self.result_path.read_text(encoding="utf-8"))
+        return result
+
+    @property
+    def environment(self) -> dict[str, Any] | None:
+        """The conditions the run was made under; None if they were not recorded."""
+        if not self.environment_path.is_file():
+            return None
+        tree: dict[str, Any] = json.loads(self.environment_path.read_text(encoding="utf-8"))
+        return tree
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.result_path.is_file()
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether there is a checkpoint to continue from."""
+        return self.last_checkpoint.is_file()
+
+    def load_model(self) -> nn.Module:
+        """Return the trained network in eval mode, on the CPU.
+
+        Raises:
+            FileNotFoundError: If the run is not finished.
+        """
+        from foveate.models import load
+
+        if not (self.path / "model.safetensors").is_file():
+            raise FileNotFoundError(
+                expected(
+                    "RunFolder.load_model",
+                    "a finished run",
+                    str(self.path),
+                    "finish it first: foveate train --resume",
+                )
+            )
+        return load(self.path).eval()
+
+    def prepare(self, image: Tensor) -> Tensor:
+        """Turn one image into what the network of this run takes.
+
+        Args:
+            image: A uint8 tensor (3, H, W).
+
+        Returns:
+            A float32 tensor (3, size, size), resized and cropped as in evaluation and normalized.
+        """
+        from foveate.training.transforms import eval_transform, normalize
+
+        data = self.recipe.data
+        return normalize(eval_transform(data)(image)[None], data)[0]
+
+    def check(self, recipe: Recipe, *, resume: bool) -> None:
+        """Check that a run of ``recipe`` may be made, or continued, here; nothing is changed.
+
+        Raises:
+            NotADirectoryError: If the path is a file.
+            ValueError: If the folder holds something else, another recipe, or a run that may be
+                continued or is finished although ``resume`` is off.
+        """
+        who = f"a run in {self.path}"
+        if self.path.exists() and not self.path.is_dir():
+            raise NotADirectoryError(expected(who, "a folder", "a file", "choose another folder"))
+        # Hidden files do not count: a temporary one of a killed process may lie there.
+        if not self.path.exists() or all(f.name.startswith(".") for f in self.path.iterdir()):
+            return
+        if not self.config_path.is_file():
+            raise ValueError(
+                expected(who, "a new, an empty or a run folder", "other files", "choose another")
+            )
+        changed = differences(self.recipe, recipe)
+        if changed:
+            raise ValueError(
+                expected(
+                    who,
+                    "the recipe that the folder already holds",
+                    f"another one ({'; '.join(changed)})",
+                    "choose another folder, or delete this one",
+                )
+            )
+        if not resume:
+            state = "a finished run" if self.is_finished else "an unfinished run"
+            remedy = "choose another folder" if self.is_finished else "pass --resume to continue it"
+            raise ValueError(expected(who, "a new or an empty folder", state, remedy))
+
+    def start(self, recipe: Recipe) -> None:
+        """Make the folder and put the recipe into it, unless it is there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.config_path.is_file():
+            recipe.save(self.config_path)
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Write the result, which finishes the run."""
+        write_json(self.result_path, result)

@@ -1,0 +1,237 @@
+"""The study: the same recipe and images for several attentions and seeds, and its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from foveate.attention import attention_spec
+from foveate.core import expected
+from foveate.training.recipe import Recipe, Section, differences
+from foveate.training.run_folder import RunFolder
+from foveate.training.toml import describe_errors, read_toml, write_toml
+
+PLAIN = "none"
+CONTROL = "wider"
+
+
+class LatencySection(Section):
+    """How latency is measured: batch size, most rounds, untimed rounds, and a bound in seconds."""
+
+    batch: int = Field(8, ge=1)
+    repeats: int = Field(40, ge=5)
+    warmup: int = Field(2, ge=1)
+    seconds: float = Field(6.0, gt=0)
+
+
+class Study(Section):
+    """Which networks are compared, over which seeds, by which recipe.
+
+    Args:
+        name: A title.
+        attentions: Registry names, ``"none"`` (the plain network) among them.
+        seeds: Seeds of the runs; a number n stands for 0 to n - 1. Seed k drives initial weights,
+            order and augmentation alike for every attention, so results are paired by seed.
+        control: Whether to add the label ``"wider"``: the plain network, widened until it has as
+            many parameters as the largest attention variant.
+        options: Options of an attention by its name, for example ``{"das": {"alpha": 0.1}}``.
+        recipe: What all runs share; its seed and attention are replaced.
+        latency: How latency is measured.
+
+    Example:
+        >>> Study(attentions=["none", "se"], seeds=2, control=False).labels
+        ['none', 'se']
+    """
+
+    name: str = ""
+    attentions: list[str] = Field(default_factory=lambda: [PLAIN, "das", "se"], min_length=1)
+    seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1)
+    control: bool = True
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    recipe: Recipe = Field(default_factory=Recipe)
+    latency: LatencySection = Field(default_factory=LatencySection)
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count_of_seeds(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            if value < 1:
+                raise ValueError("a study needs at least one seed")
+            return list(range(value))
+        return value
+
+    @model_validator(mode="after")
+    def _names_are_sound(self) -> Study:
+        problems: list[str] = []
+        if PLAIN not in self.attentions:
+            problems.append('attentions must include "none", the plain network to compare with')
+        for what, values in (("attentions", self.attentions), ("seeds", self.seeds)):
+            if len(set(values)) < len(values):
+                problems.append(f"{what} must not repeat: {values}")
+        if min(self.seeds) < 0:
+            problems.append("seeds must be 0 or more")
+        for name in self.attentions:
+            if name != PLAIN:
+                try:
+                    attention_spec(name)
+                except ValueError as error:
+                    problems.append(str(error))
+        for name in self.options:
+            if name not in self.attentions or name == PLAIN:
+                problems.append(f"options are given for {name!r}, which is not compared")
+        if self.recipe.train.devices > 1:
+            problems.append("a study runs on one device; set train.devices = 1")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels of the runs: the attentions, then the control."""
+        return [*self.attentions, *([CONTROL] if self.control else [])]
+
+    def recipe_for(self, label: str, seed: int, width: float | None = None) -> Recipe:
+        """Return the recipe of one run.
+
+        Args:
+            label: An attention of the study, or ``"wider"``.
+            seed: Its seed.
+            width: The width of the control.
+        """
+        plain = label in (PLAIN, CONTROL)
+        changes: dict[str, Any] = {
+            "name": f"{label}-seed{seed}",
+            "seed": seed,
+            "model.attention": PLAIN if plain else label,
+            "model.options": self.options.get(label, {}),
+        }
+        if plain:
+            changes |= {"model.where": None, "model.start": "paper"}
+        if label == CONTROL and width is not None:
+            changes["model.width"] = width
+        return self.recipe.changed(**changes)
+
+    def save(self, path: str | Path) -> None:
+        """Write the study as TOML, in one piece or not at all."""
+        write_toml(Path(path), self.model_dump(mode="json", exclude_none=True))
+
+
+def parse_study(tree: dict[str, Any], who: str = "Study") -> Study:
+    """Validate a nested dictionary as a study.
+
+    Raises:
+        ValueError: Naming every unknown key and bad value.
+    """
+    try:
+        return Study.model_validate(tree)
+    except ValidationError as error:
+        raise ValueError(describe_errors(error, Study, who, "a valid study")) from None
+
+
+class StudyFolder:
+    """A study on disk: ``study.toml``, ``runs/<label>-seed<k>/`` and ``costs.json``.
+
+    Args:
+        path: The folder; it need not exist yet.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"StudyFolder({str(self.path)!r})"
+
+    @property
+    def study_path(self) -> Path:
+        """Where the study stands."""
+        return self.path / "study.toml"
+
+    @property
+    def costs_path(self) -> Path:
+        """Where parameters, MACs and latencies stand."""
+        return self.path / "costs.json"
+
+    @property
+    def study(self) -> Study:
+        """The study.
+
+        Raises:
+            FileNotFoundError: If this is no study folder.
+        """
+        if not self.study_path.is_file():
+            raise FileNotFoundError(
+                expected("StudyFolder", "a folder that holds study.toml", str(self.path))
+            )
+        return parse_study(read_toml(self.study_path), str(self.study_path))
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels of the runs in order; without the control where none could be made."""
+        labels = self.study.labels
+        if CONTROL in labels and self.costs and CONTROL not in self.costs:
+            labels.remove(CONTROL)
+        return labels
+
+    @property
+    def costs(self) -> dict[str, Any]:
+        """Costs by label, and ``"_conditions"``; empty while they are not measured."""
+        if not self.costs_path.is_file():
+            return {}
+        tree: dict[str, Any] = json.loads(self.costs_path.read_text(encoding="utf-8"))
+        return tree
+
+    def run(self, label: str, seed: int) -> RunFolder:
+        """Return the folder of one run."""
+        return RunFolder(self.path / "runs" / f"{label}-seed{seed}")
+
+    def runs(self, label: str) -> list[RunFolder]:
+        """Return the folders of a label's runs, in the order of the seeds."""
+        return [self.run(label, seed) for seed in self.study.seeds]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every run is finished and the costs are measured."""
+        return bool(self.costs) and all(
+            run.is_finished for label in self.labels for run in self.runs(label)
+        )
+
+    def start(self, study: Study) -> None:
+        """Make the folder and put the study into it, unless it is there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.study_path.is_file():
+            study.save(self.study_path)
+
+    def check(self, study: Study, *, resume: bool) -> None:
+        """Check that the study may be made, or continued, here; nothing is changed.
+
+        Raises:
+            NotADirectoryError: If the path is a file.
+            ValueError: If it holds another study or something else, or this one although
+                ``resume`` is off.
+        """
+        who = f"a study in {self.path}"
+        if self.path.exists() and not self.path.is_dir():
+            raise NotADirectoryError(expected(who, "a folder", "a file", "choose another folder"))
+        if not self.path.exists() or all(f.name.startswith(".") for f in self.path.iterdir()):
+            return
+        if not self.study_path.is_file():
+            raise ValueError(
+                expected(who, "a new, an empty or a study folder", "other files", "choose another")
+            )
+        changed = differences(self.study, study)
+        if changed:
+            raise ValueError(
+                expected(
+                    who,
+                    "the study that the folder already holds",
+                    f"another one ({'; '.join(changed)})",
+                    "choose another folder, or delete this one",
+                )
+            )
+        if not resume:
+            raise ValueError(
+                expected(who, "a new or an empty folder", "this study", "resume it, or choose anew")
+            )

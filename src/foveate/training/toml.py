@@ -1,0 +1,92 @@
+"""TOML in and out, and pydantic's complaints in the words of this library."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from foveate.core import expected, require, suggest
+from foveate.training.files import write_bytes
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ValueError: If it is no TOML; the line is named.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(expected(str(path), "valid TOML", f"an error: {error}")) from None
+
+
+def write_toml(path: Path, tree: dict[str, Any]) -> None:
+    """Write a nested dictionary as TOML, in one piece or not at all."""
+    writer = require("tomli_w", "train", "writing a recipe")
+    write_bytes(path, writer.dumps(tree).encode())
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the pydantic model an annotation stands for, looking through unions."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _known_keys(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that the section at ``location`` knows."""
+    model: type[BaseModel] | None = root
+    for part in location:
+        field = model.model_fields.get(str(part)) if model else None
+        model = _model_of(field.annotation) if field else None
+    return list(model.model_fields) if model else []
+
+
+def _elsewhere(root: type[BaseModel], key: str) -> list[str]:
+    """Return the sections of ``root`` that know ``key``, for keys put in the wrong table."""
+    found = [""] if key in root.model_fields else []
+    for name, field in root.model_fields.items():
+        model = _model_of(field.annotation)
+        if model and key in model.model_fields:
+            found.append(name)
+    return found
+
+
+def describe_errors(error: ValidationError, root: type[BaseModel], who: str, rule: str) -> str:
+    """Put all errors of one file into one message: what is wrong, where, and the near keys."""
+    lines: list[str] = []
+    seen: set[tuple[int | str, ...]] = set()
+    for item in error.errors(include_url=False):
+        location = item["loc"]
+        if item["type"] == "extra_forbidden":
+            section, key = location[:-1], str(location[-1])
+            place = f"in [{'.'.join(map(str, section))}]" if section else "at the top"
+            remedy = suggest(key, _known_keys(root, section))
+            homes = [f"[{home}]" if home else "the top" for home in _elsewhere(root, key)]
+            if homes:
+                remedy = f"it belongs in {' or '.join(homes)}"
+            lines.append(f"unknown key {key!r} {place}; {remedy}")
+            continue
+        if item["type"] == "value_error":
+            message = str(item["ctx"]["error"])
+        else:
+            message = f"{item['msg'][0].lower()}{item['msg'][1:]}, got {item['input']!r}"
+        # A union reports each of its branches: the first one says enough.
+        key_path = tuple(part for part in location if isinstance(part, str))
+        if key_path in seen and item["type"] != "value_error":
+            continue
+        seen.add(key_path)
+        where = ".".join(map(str, location))
+        lines.append(f"{where}: {message}" if where else message)
+    count = f"{len(lines)} error" + ("s" if len(lines) > 1 else "")
+    return expected(who, rule, count + "".join(f"\n  - {line}" for line in lines))
