@@ -1,7 +1,7 @@
 """Attention mechanisms, one file each, and the registry that names them."""
 
 from foveate.attention.cbam import ConvBlockAttention
-from foveate.attention.das import DAS
+from foveate.attention.das import DAS, DeformKernel
 from foveate.attention.eca import EfficientChannelAttention
 from foveate.attention.gc import GlobalContext
 from foveate.attention.registry import (
@@ -18,6 +18,7 @@ __all__ = [
     "DAS",
     "AttentionSpec",
     "ConvBlockAttention",
+    "DeformKernel",
     "EfficientChannelAttention",
     "GlobalContext",
     "SqueezeExcite",

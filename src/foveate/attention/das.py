@@ -238,7 +238,7 @@ class DAS(nn.Module):
         self.offset = nn.Conv2d(
             source, maps, offset_kernel, padding=offset_kernel // 2, bias=offset_bias
         )
-        self.deform = _DeformWeight(squeeze, channels, deform_weight, deform_bias)
+        self.deform = DeformKernel(squeeze, channels, deform_weight, deform_bias)
         shape = (channels, *map_size) if map_size is not None else (channels,)
         self.ln_weight = nn.Parameter(torch.ones(shape)) if ln_affine else None
         self.ln_bias = nn.Parameter(torch.zeros(shape)) if ln_affine else None
@@ -329,7 +329,7 @@ def _separable(
     return nn.Sequential(steps)
 
 
-class _DeformWeight(nn.Module):
+class DeformKernel(nn.Module):
     """The deformable 3x3 convolution from r to C channels, in one of its three forms."""
 
     def __init__(self, squeeze: int, channels: int, form: str, bias: bool) -> None:
@@ -347,6 +347,7 @@ class _DeformWeight(nn.Module):
         self.bias = template.bias
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor | None) -> Tensor:
+        """Lead r channels back to C, reading where the offsets point (eq. 2)."""
         if self.form == "grouped9":
             return self._grouped(x, offset, mask)
         out: Tensor = deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)

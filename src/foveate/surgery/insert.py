@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from foveate.attention import attention_spec, check_options, create_attention
 from foveate.core import check_choice, expected
+from foveate.core.modes import evaluation
 from foveate.ops.flops import count_macs
 from foveate.surgery.attach import (
     Inserted,
@@ -21,7 +22,7 @@ from foveate.surgery.attach import (
 from foveate.surgery.insertion import Insertion, Site
 from foveate.surgery.sites import Where, find_sites
 from foveate.surgery.structure import Found, stages
-from foveate.surgery.trace import default_example, evaluation, watch
+from foveate.surgery.trace import default_example, watch
 
 Attention = str | Callable[..., nn.Module]
 _WRAPPERS = {

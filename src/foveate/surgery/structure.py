@@ -76,7 +76,7 @@ def _blocks(module: nn.Module, records: dict[nn.Module, Record], prefix: str) ->
         record = records.get(child)
         if record is not None and _is_block(child, record):
             # A stage module hands on the very tensor of its last block: then the blocks count.
-            if any(block.record.output is record.output for block in inner):
+            if any(record.hands_on(block.record) for block in inner):
                 found += inner
             else:
                 found.append(Found(path, path, child, record))
@@ -125,7 +125,7 @@ def _named_by_container(
             break
         module = model.get_submodule(parent)
         record = records.get(module)
-        handed = record is not None and record.output is last.record.output
+        handed = record is not None and record.hands_on(last.record)
         # A stage may be run block by block without being called: then its last child decides.
         if not handed and (record is not None or last_of(module) is not last.module):
             break
@@ -166,12 +166,15 @@ def _last_norm(block: Found, records: dict[nn.Module, Record]) -> Found | None:
         if isinstance(part, _NORMS) and is_map(record) and record.shape == block.shape:
             path = f"{block.path}.{name}"
             norms.append(Found(path, path, part, record))
-        elif isinstance(part, (nn.Conv2d, nn.Linear)) and record.shape:
-            # A layer on the whole map, not one on pooled values inside a channel attention.
-            if block.shape[2:] in (record.shape[2:], record.shape[1:3]):
-                last_layer = max(last_layer, record.order)
+        elif isinstance(part, (nn.Conv2d, nn.Linear)) and _covers(record.shape or (), block.shape):
+            last_layer = max(last_layer, record.order)
     last = max(norms, key=lambda norm: norm.record.order, default=None)
     return last if last is not None and last.record.order > last_layer else None
+
+
+def _covers(shape: tuple[int, ...], block: tuple[int, ...]) -> bool:
+    """Whether a layer worked on the whole map, in either layout, and not on pooled values."""
+    return block[2:] in (shape[2:], shape[1:3])
 
 
 def with_identity(found: list[Found]) -> list[Found]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from foveate.core import expected
+from foveate.core.modes import evaluation
 
 
 @dataclass
@@ -24,6 +23,7 @@ class Record:
         shape: Shape of its output if that is one tensor, else None.
         input_shape: Shape of its first argument if that is a tensor, else None.
         output: The output itself, to see who hands on whose result.
+        version: How often the output had been changed in place by then.
     """
 
     calls: int
@@ -31,19 +31,11 @@ class Record:
     shape: tuple[int, ...] | None
     input_shape: tuple[int, ...] | None
     output: Any
+    version: int
 
-
-@contextmanager
-def evaluation(model: nn.Module) -> Iterator[None]:
-    """Put every module in evaluation mode, and each back in its own mode afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        for module, _ in modes:
-            module.training = False
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    def hands_on(self, other: Record) -> bool:
+        """Whether the output is the very tensor that ``other`` returned, unchanged since."""
+        return self.output is other.output and self.version == other.version
 
 
 def default_example(model: nn.Module) -> Tensor:
@@ -86,6 +78,7 @@ def watch(model: nn.Module, example: Any = None) -> dict[nn.Module, Record]:
             shape=tuple(output.shape) if isinstance(output, Tensor) else None,
             input_shape=None if first is None else tuple(first.shape),
             output=output,
+            version=output._version if isinstance(output, Tensor) else 0,
         )
 
     arguments = default_example(model) if example is None else example

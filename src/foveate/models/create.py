@@ -1,0 +1,140 @@
+"""Make networks of timm and torchvision, with an attention inserted."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+
+from foveate.core import check_choice, check_positive_int, expected, require, suggest
+from foveate.models.stem import shrink_stem_
+from foveate.models.width import width_arguments
+from foveate.surgery import insert_, stage_ends
+
+_TORCHVISION = "torchvision/"
+
+
+def create_model(
+    name: str,
+    attention: str | None = None,
+    where: str | list[str] | None = None,
+    *,
+    start: str = "paper",
+    num_classes: int = 1000,
+    pretrained: bool = False,
+    stem: str = "imagenet",
+    width: float = 1.0,
+    in_chans: int = 3,
+    **options: Any,
+) -> nn.Module:
+    """Make a network and insert an attention into it.
+
+    Args:
+        name: A model of timm, or ``"torchvision/<name>"``.
+        attention: Registry name; None or ``"none"`` for the plain network.
+        where: Sites, see :func:`foveate.insert_`; None takes the attention's own.
+        start: ``"paper"`` or ``"identity"``.
+        num_classes: Outputs of the classifier.
+        pretrained: Whether to load published weights (they are downloaded once).
+        stem: ``"imagenet"``, or ``"small"`` for images of 32 pixels or so: a 3x3 convolution of
+            stride 1 and no pooling, so that the last stage keeps a map worth looking at.
+        width: Factor on the channels of every layer, for controls of equal size.
+        in_chans: Channels of the images.
+        **options: Options of the attention.
+
+    Raises:
+        ValueError: If a name or an option is wrong, the family has no width, or the stem cannot
+            be shrunk.
+        ImportError: If timm or torchvision is missing.
+
+    Example:
+        >>> model = create_model("resnet18", "das", num_classes=10, stem="small")
+        >>> sum(p.numel() for p in model.parameters())
+        11923280
+    """
+    check_choice("create_model", "stem", stem, ("imagenet", "small"))
+    check_positive_int("create_model", "num_classes", num_classes)
+    check_positive_int("create_model", "in_chans", in_chans)
+    if pretrained and width != 1.0:
+        raise ValueError(expected("create_model", "width=1 with pretrained weights", width))
+    model = _plain(name, num_classes, pretrained, width, in_chans)
+    if stem == "small":
+        shrink_stem_(model)
+    if attention in (None, "none"):
+        if options or where is not None:
+            got = ", ".join([*options, *(["where"] if where is not None else [])])
+            raise ValueError(expected("create_model", "options only with an attention", got))
+    else:
+        example = torch.zeros(1, in_chans, 64, 64) if stem == "small" else None
+        insert_(model, attention, where, start=start, example=example, **options)
+    # What rebuilds this very network, without pickle.
+    model.foveate_spec = {  # type: ignore[assignment]
+        "name": name,
+        "attention": None if attention in (None, "none") else attention,
+        "where": where,
+        "start": start,
+        "num_classes": num_classes,
+        "stem": stem,
+        "width": width,
+        "in_chans": in_chans,
+        "options": dict(options),
+    }
+    return model
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Name the networks that :func:`create_model` makes, those of torchvision with a prefix."""
+    timm: Any = require("timm", "models", "list_models")
+    vision: Any = require("torchvision.models", "models", "list_models")
+    import fnmatch
+
+    ours = [f"{_TORCHVISION}{name}" for name in vision.list_models(module=vision)]
+    return [*timm.list_models(pattern), *(one for one in ours if fnmatch.fnmatch(one, pattern))]
+
+
+def stage_modules(model: nn.Module, example: Any = None) -> list[str]:
+    """Names of the modules whose outputs end the stages, gates included, in order."""
+    return list(stage_ends(model, example).values())
+
+
+def _plain(name: str, num_classes: int, pretrained: bool, width: float, in_chans: int) -> nn.Module:
+    """Make the network without attention."""
+    extra = width_arguments(name, width)
+    if name.startswith(_TORCHVISION):
+        vision: Any = require("torchvision.models", "models", "create_model")
+        bare = name.removeprefix(_TORCHVISION)
+        known = vision.list_models(module=vision)
+        if bare not in known:
+            raise ValueError(
+                expected("create_model", "a model of torchvision", bare, suggest(bare, known))
+            )
+        if in_chans != 3:
+            raise ValueError(expected(f"create_model ({name})", "in_chans=3", in_chans))
+        weights = "DEFAULT" if pretrained else None
+        if pretrained and num_classes != 1000:
+            raise ValueError(
+                expected(
+                    f"create_model ({name})",
+                    "num_classes=1000 with pretrained weights",
+                    num_classes,
+                    "use the timm model of that name, which replaces the classifier",
+                )
+            )
+        with warnings.catch_warnings():
+            # torchvision announces that it will initialize Inception and GoogLeNet otherwise.
+            warnings.simplefilter("ignore", FutureWarning)
+            made: nn.Module = vision.get_model(
+                bare, weights=weights, num_classes=num_classes, **extra
+            )
+        return made
+    timm: Any = require("timm", "models", "create_model")
+    if not timm.is_model(name.split(".")[0]):
+        known = timm.list_models()
+        remedy = suggest(name, known) + "; or 'torchvision/<name>'"
+        raise ValueError(expected("create_model", "a model of timm", name, remedy))
+    model: nn.Module = timm.create_model(
+        name, pretrained=pretrained, num_classes=num_classes, in_chans=in_chans, **extra
+    )
+    return model

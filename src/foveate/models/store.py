@@ -1,0 +1,91 @@
+"""Save and load networks without pickle: safetensors for the weights, JSON for the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from foveate.core import expected
+from foveate.models.create import create_model
+
+_FORMAT = 1
+WEIGHTS, SPEC = "model.safetensors", "model.json"
+
+
+def save(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
+    """Write ``model.safetensors`` and ``model.json`` into ``folder``.
+
+    Both are written beside their names, flushed, and renamed: an interrupted save leaves the
+    previous files.
+
+    Raises:
+        ValueError: If the model was not made by :func:`foveate.create_model`.
+        OSError: If the disk is full or cannot be written.
+    """
+    spec = getattr(model, "foveate_spec", None)
+    if spec is None:
+        raise ValueError(
+            expected(
+                "save",
+                "a model made by foveate.create_model",
+                type(model).__name__,
+                "for others save state_dict() with safetensors and insert again after loading",
+            )
+        )
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+    _replace(target / WEIGHTS, lambda path: save_file(weights, path))
+    text = json.dumps({"format": _FORMAT, "model": spec}, indent=2) + "\n"
+    _replace(target / SPEC, lambda path: path.write_text(text, encoding="utf-8"))
+    return target
+
+
+def load(folder: str | os.PathLike[str]) -> nn.Module:
+    """Rebuild the model that :func:`save` wrote, in evaluation mode, on the CPU.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is damaged, of an unknown format, or does not fit the other.
+    """
+    source = Path(folder)
+    for name in (SPEC, WEIGHTS):
+        if not (source / name).is_file():
+            raise FileNotFoundError(expected("load", f"a folder with {name}", str(source)))
+    try:
+        stored: Any = json.loads((source / SPEC).read_text(encoding="utf-8"))
+        spec = dict(stored["model"])
+        options = dict(spec.pop("options"))
+        version = stored["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(expected("load", f"a readable {SPEC}", str(error))) from error
+    if version != _FORMAT:
+        raise ValueError(expected("load", f"format {_FORMAT}", version, "update foveate"))
+    try:
+        weights = load_file(source / WEIGHTS)
+    except Exception as error:
+        raise ValueError(expected("load", f"a readable {WEIGHTS}", str(error))) from error
+    model = create_model(**spec, **options)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(expected("load", f"weights that fit {SPEC}", str(error))) from error
+    return model.eval()
+
+
+def _replace(path: Path, write: Any) -> None:
+    """Write beside ``path``, flush to disk, rename over it; a failure leaves no half file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
