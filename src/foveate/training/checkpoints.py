@@ -22,7 +22,7 @@ from foveate.training.run_folder import RunFolder
 from foveate.training.schedule import is_better
 
 
-class AtomicCheckpointIO(CheckpointIO):
+class AtomicCheckpointIO(CheckpointIO):  # type: ignore[misc]
     """Writes a checkpoint to a temporary file, syncs it and renames it; loads tensors only."""
 
     def save_checkpoint(
@@ -56,7 +56,7 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-class RandomStates(Callback):
+class RandomStates(Callback):  # type: ignore[misc]
     """Puts the states of the random generators into the checkpoint, and back on a resume."""
 
     def __init__(self) -> None:
@@ -80,11 +80,12 @@ class RandomStates(Callback):
 def random_states() -> dict[str, Any]:
     """Return the states of Python's, numpy's and torch's generators as tensors and plain values."""
     name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    words = torch.from_numpy(np.asarray(keys, dtype=np.int64))
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "python": random.getstate(),
-        "numpy": (str(name), torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss),
+        "numpy": (str(name), words, position, has_gauss, gauss),
     }
 
 
@@ -99,7 +100,7 @@ def set_random_states(states: dict[str, Any]) -> None:
     np.random.set_state((name, words.numpy().astype(np.uint32), *rest))
 
 
-class Keeper(Checkpoint):
+class Keeper(Checkpoint):  # type: ignore[misc]
     """At the end of each epoch: ``metrics.csv``, ``last.ckpt`` and ``best.ckpt``."""
 
     def __init__(self, run: RunFolder) -> None:

@@ -21,7 +21,7 @@ from foveate.training.schedule import lr_factor
 from foveate.training.transforms import normalize
 
 
-class Classifier(pl.LightningModule):
+class Classifier(pl.LightningModule):  # type: ignore[misc]
     """Trains a network by a recipe and keeps one row of numbers per epoch.
 
     Args:

@@ -172,7 +172,7 @@ def as_batch(items: Sequence[Sample | Unreadable]) -> Batch:
     }
 
 
-class ImageData(pl.LightningDataModule):
+class ImageData(pl.LightningDataModule):  # type: ignore[misc]
     """The images of a recipe for Lightning.
 
     Args:

@@ -11,7 +11,7 @@ from torch import nn
 from foveate.surgery import set_openness_
 
 
-class Opening(Callback):
+class Opening(Callback):  # type: ignore[misc]
     """Raises the openness from 0 to 1 in a straight line over the first epochs.
 
     The value is a function of the step, so a resumed run goes on where it was.

@@ -17,7 +17,8 @@ def make_optimizer(network: nn.Module, train: TrainSection) -> torch.optim.Optim
     Raises:
         ValueError: If the network has no trainable parameter.
     """
-    decayed, spared = [], []
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for parameter in network.parameters():
         if not parameter.requires_grad:
             continue

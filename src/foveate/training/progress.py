@@ -104,7 +104,7 @@ class Reporter:
         self._bar.update(self._task, description=escape(text))
 
 
-class ShowProgress(Callback):
+class ShowProgress(Callback):  # type: ignore[misc]
     """Tells a reporter how far Lightning's trainer has come."""
 
     def __init__(self, reporter: Reporter) -> None:

@@ -29,11 +29,11 @@ class DataSection(Section):
     """
 
     source: str = "scenes"
-    size: int = Field(64, ge=8)
-    seed: int = Field(0, ge=0)
-    limit_train: int | None = Field(None, ge=2)
-    limit_val: int | None = Field(None, ge=1)
-    workers: int = Field(0, ge=0)
+    size: int = Field(default=64, ge=8)
+    seed: int = Field(default=0, ge=0)
+    limit_train: int | None = Field(default=None, ge=2)
+    limit_val: int | None = Field(default=None, ge=1)
+    workers: int = Field(default=0, ge=0)
     augment: Literal["none", "flip", "crop_flip", "imagenet", "randaugment"] = "flip"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
@@ -58,9 +58,9 @@ class ModelSection(Section):
     where: str | list[str] | None = None
     start: Literal["paper", "identity"] = "paper"
     opening: Literal["learn", "linear"] = "learn"
-    opening_epochs: float = Field(1.0, gt=0)
+    opening_epochs: float = Field(default=1.0, gt=0)
     stem: Literal["imagenet", "small"] = "imagenet"
-    width: float = Field(1.0, gt=0)
+    width: float = Field(default=1.0, gt=0)
     pretrained: bool = False
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -74,28 +74,28 @@ class TrainSection(Section):
     shortest time between two writes of ``last.ckpt``; 0 writes it after every epoch.
     """
 
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(64, ge=1)
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=64, ge=1)
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: float | None = Field(None, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
+    lr: float | None = Field(default=None, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
     decay_norms: bool = True
     schedule: Literal["step", "cosine", "plateau", "constant"] = "cosine"
     milestones: list[int] = Field(default_factory=list)
-    gamma: float = Field(0.1, gt=0, lt=1)
-    patience: int = Field(5, ge=0)
-    warmup_epochs: float = Field(0.0, ge=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    clip_norm: float | None = Field(None, gt=0)
+    gamma: float = Field(default=0.1, gt=0, lt=1)
+    patience: int = Field(default=5, ge=0)
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    clip_norm: float | None = Field(default=None, gt=0)
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
     accelerator: str = "auto"
-    devices: int = Field(1, ge=1)
+    devices: int = Field(default=1, ge=1)
     channels_last: bool = False
     compile: bool = False
     monitor: Literal["val_top1", "val_loss"] = "val_top1"
     keep: Literal["last", "best"] = "last"
-    checkpoint_minutes: float = Field(0.0, ge=0)
+    checkpoint_minutes: float = Field(default=0.0, ge=0)
     keep_checkpoints: bool = True
     tensorboard: bool = True
 
@@ -129,10 +129,10 @@ class Recipe(Section):
     """
 
     name: str = ""
-    seed: int = Field(0, ge=0)
-    data: DataSection = Field(default_factory=DataSection)
-    model: ModelSection = Field(default_factory=ModelSection)
-    train: TrainSection = Field(default_factory=TrainSection)
+    seed: int = Field(default=0, ge=0)
+    data: DataSection = DataSection()
+    model: ModelSection = ModelSection()
+    train: TrainSection = TrainSection()
 
     def save(self, path: str | Path) -> None:
         """Write the recipe as TOML, in one piece or not at all."""
@@ -148,9 +148,12 @@ class Recipe(Section):
         tree = self.model_dump()
         for key, value in values.items():
             *sections, last = key.split(".")
-            node = tree
+            node: Any = tree
             for section in sections:
-                node = node[section]
+                node = node.setdefault(section, {}) if isinstance(node, dict) else None
+            if not isinstance(node, dict):
+                rule = "a key such as train.epochs"
+                raise ValueError(expected("Recipe.changed", rule, key))
             node[last] = value
         return parse_recipe(tree, "Recipe.changed")
 

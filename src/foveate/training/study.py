@@ -21,10 +21,10 @@ CONTROL = "wider"
 class LatencySection(Section):
     """How latency is measured: batch size, most rounds, untimed rounds, and a bound in seconds."""
 
-    batch: int = Field(8, ge=1)
-    repeats: int = Field(40, ge=5)
-    warmup: int = Field(2, ge=1)
-    seconds: float = Field(6.0, gt=0)
+    batch: int = Field(default=8, ge=1)
+    repeats: int = Field(default=40, ge=5)
+    warmup: int = Field(default=2, ge=1)
+    seconds: float = Field(default=6.0, gt=0)
 
 
 class Study(Section):
@@ -51,8 +51,8 @@ class Study(Section):
     seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1)
     control: bool = True
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    recipe: Recipe = Field(default_factory=Recipe)
-    latency: LatencySection = Field(default_factory=LatencySection)
+    recipe: Recipe = Recipe()
+    latency: LatencySection = LatencySection()
 
     @field_validator("seeds", mode="before")
     @classmethod

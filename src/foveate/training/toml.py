@@ -24,9 +24,23 @@ def read_toml(path: Path) -> dict[str, Any]:
         ValueError: If it is no TOML; the line is named.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        tree: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tree
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(expected(str(path), "valid TOML", f"an error: {error}")) from None
+
+
+def parse_value(text: str) -> Any:
+    """Read one TOML value; what is none is taken as a string.
+
+    Example:
+        >>> parse_value("[1, 2]"), parse_value("1e-3"), parse_value("das")
+        ([1, 2], 0.001, 'das')
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def write_toml(path: Path, tree: dict[str, Any]) -> None:

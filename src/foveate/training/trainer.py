@@ -32,7 +32,7 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a run; the message says what is kept and how to go on."""
 
 
-class _Watch(Callback):
+class _Watch(Callback):  # type: ignore[misc]
     """Remembers a Ctrl-C that Lightning swallowed; gathers what no process could read."""
 
     def __init__(self) -> None:

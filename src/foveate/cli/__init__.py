@@ -1,0 +1,125 @@
+"""The command line: each file of this folder is a command of the same name.
+
+Command modules import nothing heavy at their top, so ``foveate --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import os
+import pkgutil
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+ERRORS = (ValueError, TypeError, ImportError, OSError)
+INTERRUPTED = 130
+
+
+def commands() -> dict[str, Callable[..., Any]]:
+    """Return the commands by name: in module ``name``, the function ``name`` or ``name_``.
+
+    Raises:
+        ImportError: If a module holds no such function.
+    """
+    found: dict[str, Callable[..., Any]] = {}
+    for info in pkgutil.iter_modules(__path__):
+        if info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        function = getattr(module, info.name, None) or getattr(module, f"{info.name}_", None)
+        if not callable(function):
+            raise ImportError(f"foveate.cli.{info.name} expects a function {info.name}; got none")
+        found[info.name] = function
+    return found
+
+
+def build() -> typer.Typer:
+    """Assemble the command line."""
+    app = typer.Typer(
+        name="foveate",
+        help="Deformable attention gates (DAS) and their rivals in any convolutional network.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name, function in commands().items():
+        app.command(name=name, help=help_of(function))(guarded(function))
+    return app
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits with 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C.
+
+    Args:
+        arguments: Words after ``foveate``; by default those of the process.
+    """
+    typer.main.get_command(build()).main(args=arguments, prog_name="foveate")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"foveate {version('foveate')}")
+        raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version.", is_eager=True, callback=_show_version
+    ),
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def help_of(function: Callable[..., Any]) -> str:
+    """Return a docstring as help text, with indented paragraphs (examples) kept as they are."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    # A line with \b alone tells click to leave the line breaks of a paragraph.
+    return "\n\n".join(f"\b\n{text}" if "\n " in f"\n{text}" else text for text in paragraphs)
+
+
+def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a command so that errors end in one clear line and an exit code.
+
+    ``FOVEATE_DEBUG=1`` shows the traceback instead.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except KeyboardInterrupt as stop:
+            typer.echo(f"foveate: {stop}" if str(stop) else "foveate: interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader (head, less) has gone: not a fault, but Python would complain at its exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except ERRORS as error:
+            if debugging():
+                raise
+            typer.echo(f"foveate: {_text(error)}", err=True)
+            raise typer.Exit(1) from None
+
+    return run
+
+
+def debugging() -> bool:
+    """Whether ``FOVEATE_DEBUG`` asks for tracebacks."""
+    return os.environ.get("FOVEATE_DEBUG", "").lower() not in ("", "0", "false", "no", "off")
+
+
+def _text(error: BaseException) -> str:
+    """Return what to tell the user of an error."""
+    if isinstance(error, OSError) and error.strerror and not error.filename:
+        return error.strerror
+    return str(error) or type(error).__name__

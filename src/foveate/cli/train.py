@@ -1,0 +1,86 @@
+"""``foveate train``: a recipe in, a run folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def train(
+    recipe: Annotated[
+        Path, typer.Argument(help="A recipe (TOML), or a run folder to continue with --resume.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The run folder to make; by default runs/RECIPE-seedK."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint.")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Another seed than the recipe's."),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a key of the recipe; repeatable."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Train a network by a recipe and leave a run folder.
+
+    Ctrl-C keeps the last finished epoch; the same command with --resume goes on from there.
+
+    Example:
+        foveate train recipes/scenes-resnet18-das.toml --out runs/das --set train.epochs=3
+    """
+    from foveate.core import expected
+    from foveate.training import load_recipe
+    from foveate.training import train as run_training
+
+    changes = dict(_pair(text) for text in change or [])
+    if seed is not None:
+        changes["seed"] = seed
+    if recipe.is_dir():
+        if out is not None:
+            raise ValueError(expected("train", "either a run folder or --out", f"{recipe}, {out}"))
+        out, source = recipe, recipe / "config.toml"
+    else:
+        source = recipe
+    plan = load_recipe(source).changed(**changes)
+    folder = out or Path("runs") / f"{recipe.stem}-seed{plan.seed}"
+    run = run_training(plan, folder, resume=resume, progress=not quiet)
+    if run.result is not None:
+        typer.echo(summary(run.result))
+        typer.echo(f"run folder: {run.path}")
+
+
+def summary(result: dict[str, Any]) -> str:
+    """Put the result of a run, or of an evaluation, into a few lines."""
+    lines = [
+        f"top-1 {100 * result['top1']:.2f} %, top-5 {100 * result['top5']:.2f} %, "
+        f"loss {result['loss']:.4f} on {result['images']} images"
+    ]
+    unreadable = result["unreadable"]
+    if unreadable:
+        lines.append(f"unreadable images, left out: {len(unreadable)}")
+        lines += [f"  {entry['name']}: {entry['reason']}" for entry in unreadable]
+    return "\n".join(lines)
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """Split KEY=VALUE; the value is TOML, or a plain string where it is none.
+
+    Raises:
+        ValueError: If there is no "=".
+    """
+    from foveate.core import expected
+    from foveate.training.toml import parse_value
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        remedy = "for example --set train.epochs=3"
+        raise ValueError(expected("--set", "KEY=VALUE", text, remedy))
+    return key.strip(), parse_value(value.strip())
