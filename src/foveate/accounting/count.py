@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
 from foveate.attention import DeformKernel
-from foveate.core import check_positive_int, expected, require
+from foveate.core import Words, check_positive_int, expected, require
 from foveate.core.modes import evaluation
 from foveate.ops.flops import count_macs, deform_conv2d_flops
 
@@ -68,7 +68,7 @@ def count(model: nn.Module, size: Sequence[int] = (3, 224, 224)) -> Cost:
         21600
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(expected("count", "a torch.nn.Module", type(model).__name__))
+        raise TypeError(expected("count", "a torch.nn.Module", Words(type(model).__name__)))
     if len(size) != 3:
         raise ValueError(expected("count", "size as (channels, height, width)", tuple(size)))
     channels, height, width = (check_positive_int("count", "size", one) for one in size)
@@ -90,7 +90,7 @@ def count(model: nn.Module, size: Sequence[int] = (3, 224, 224)) -> Cost:
     except Exception as error:
         rule = f"a model that runs on an image of {tuple(size)}"
         raise ValueError(
-            expected("count", rule, f"{type(error).__name__}: {error}", "pass another size")
+            expected("count", rule, Words(f"{type(error).__name__}: {error}"), "pass another size")
         ) from error
     finally:
         for handle in handles:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from foveate.core import expected, suggest
+from foveate.core import Words, expected, suggest
 
 KINDS = ("channel", "spatial", "both", "self-attention", "convolution")
 SITES = ("stages", "blocks", "post_norm")
@@ -76,7 +76,7 @@ def register(**facts: Any) -> Callable[[_M], _M]:
         spec = AttentionSpec(factory=factory, **facts)
         if spec.kind not in KINDS or spec.site not in SITES:
             known = f"a kind of {KINDS} and a site of {SITES}"
-            raise ValueError(expected("register", known, f"{spec.kind}, {spec.site}"))
+            raise ValueError(expected("register", known, Words(f"{spec.kind}, {spec.site}")))
         for name in (spec.name, *spec.aliases):
             if name in _SPECS or name in _ALIASES or name == "none":
                 raise ValueError(expected("register", "a free name", name))

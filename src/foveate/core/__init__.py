@@ -1,11 +1,12 @@
 """What every other package stands on: argument checks, errors and optional imports."""
 
 from foveate.core.checks import check_choice, check_feature_map, check_positive_int, check_ratio
-from foveate.core.errors import MissingExtraError, expected, suggest
+from foveate.core.errors import MissingExtraError, Words, expected, suggest
 from foveate.core.optional import require
 
 __all__ = [
     "MissingExtraError",
+    "Words",
     "check_choice",
     "check_feature_map",
     "check_positive_int",

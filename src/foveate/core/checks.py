@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, fx
 
-from foveate.core.errors import expected, suggest
+from foveate.core.errors import Words, expected, suggest
 
 
 def check_positive_int(who: str, name: str, value: object, minimum: int = 1) -> int:
@@ -19,7 +19,9 @@ def check_positive_int(who: str, name: str, value: object, minimum: int = 1) -> 
         ValueError: If it is below ``minimum``.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(expected(who, f"an integer {name}", f"{value!r} ({type(value).__name__})"))
+        raise TypeError(
+            expected(who, f"an integer {name}", Words(f"{value!r} ({type(value).__name__})"))
+        )
     if value < minimum:
         raise ValueError(expected(who, f"{name} >= {minimum}", value))
     return value
@@ -33,7 +35,9 @@ def check_ratio(who: str, name: str, value: float, upper: float = 1.0) -> float:
         ValueError: If it lies outside, or is not finite.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(expected(who, f"a number {name}", f"{value!r} ({type(value).__name__})"))
+        raise TypeError(
+            expected(who, f"a number {name}", Words(f"{value!r} ({type(value).__name__})"))
+        )
     if not math.isfinite(value) or not 0 < value <= upper:
         raise ValueError(expected(who, f"{name} in (0, {upper:g}]", value))
     return float(value)
@@ -63,7 +67,7 @@ def check_feature_map(who: str, x: Tensor, channels: int, min_pixels: int = 1) -
     if isinstance(x, fx.Proxy):
         return
     if not isinstance(x, Tensor):
-        raise TypeError(expected(who, "a tensor x", type(x).__name__))
+        raise TypeError(expected(who, "a tensor x", Words(type(x).__name__)))
     if x.dim() != 4 or x.shape[1] != channels:
         pixels = "H, W >= 1" if min_pixels == 1 else f"H*W >= {min_pixels}"
         raise ValueError(
@@ -76,7 +80,7 @@ def check_feature_map(who: str, x: Tensor, channels: int, min_pixels: int = 1) -
             expected(
                 who,
                 f"a map of at least {min_pixels} pixels",
-                f"{x.shape[2]}x{x.shape[3]}",
+                Words(f"{x.shape[2]}x{x.shape[3]}"),
                 "feed larger images, or use the small-image stem (stem='small')",
             )
         )

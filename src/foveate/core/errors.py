@@ -10,20 +10,26 @@ class MissingExtraError(ImportError):
     """A package that comes with an extra of foveate is not installed."""
 
 
+class Words(str):
+    """A description of what came, shown without quotes, where a string is a value."""
+
+    __slots__ = ()
+
+
 def expected(who: str, rule: str, got: object, remedy: str = "") -> str:
     """Compose an error text, ``<who> expects <rule>; got <got>[; <remedy>]``.
 
     Args:
         who: The function, class or option that complains.
         rule: What it accepts, read after "expects".
-        got: What it was given; a string is quoted.
+        got: What it was given; a string is quoted unless it is :class:`Words`.
         remedy: What the caller can do about it.
 
     Example:
         >>> expected("DAS", "channels >= 1", 0)
         'DAS expects channels >= 1; got 0'
     """
-    shown = repr(got) if isinstance(got, str) else str(got)
+    shown = repr(got) if isinstance(got, str) and not isinstance(got, Words) else str(got)
     return f"{who} expects {rule}; got {shown}" + (f"; {remedy}" if remedy else "")
 
 

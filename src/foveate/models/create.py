@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from foveate.core import check_choice, check_positive_int, expected, require, suggest
+from foveate.core import Words, check_choice, check_positive_int, expected, require, suggest
 from foveate.models.stem import shrink_stem_
 from foveate.models.width import width_arguments
 from foveate.surgery import insert_, stage_ends
@@ -65,7 +65,7 @@ def create_model(
     if attention in (None, "none"):
         if options or where is not None:
             got = ", ".join([*options, *(["where"] if where is not None else [])])
-            raise ValueError(expected("create_model", "options only with an attention", got))
+            raise ValueError(expected("create_model", "options only with an attention", Words(got)))
     else:
         example = torch.zeros(1, in_chans, 64, 64) if stem == "small" else None
         insert_(model, attention, where, start=start, example=example, **options)

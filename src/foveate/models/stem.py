@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from foveate.core import expected
+from foveate.core import Words, expected
 
 
 def shrink_stem_(model: nn.Module) -> None:
@@ -27,7 +27,7 @@ def shrink_stem_(model: nn.Module) -> None:
             expected(
                 f"stem='small' ({type(model).__name__})",
                 "a network with conv1 and maxpool (ResNets and their kin)",
-                "none of these",
+                Words("none of these"),
                 "use larger images with stem='imagenet'",
             )
         )

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from foveate.core import expected
+from foveate.core import Words, expected
 from foveate.models.create import create_model
 
 _FORMAT = 1
@@ -33,7 +33,7 @@ def save(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
             expected(
                 "save",
                 "a model made by foveate.create_model",
-                type(model).__name__,
+                Words(type(model).__name__),
                 "for others save state_dict() with safetensors and insert again after loading",
             )
         )
@@ -63,18 +63,18 @@ def load(folder: str | os.PathLike[str]) -> nn.Module:
         options = dict(spec.pop("options"))
         version = stored["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(expected("load", f"a readable {SPEC}", str(error))) from error
+        raise ValueError(expected("load", f"a readable {SPEC}", Words(error))) from error
     if version != _FORMAT:
         raise ValueError(expected("load", f"format {_FORMAT}", version, "update foveate"))
     try:
         weights = load_file(source / WEIGHTS)
     except Exception as error:
-        raise ValueError(expected("load", f"a readable {WEIGHTS}", str(error))) from error
+        raise ValueError(expected("load", f"a readable {WEIGHTS}", Words(error))) from error
     model = create_model(**spec, **options)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(expected("load", f"weights that fit {SPEC}", str(error))) from error
+        raise ValueError(expected("load", f"weights that fit {SPEC}", Words(error))) from error
     return model.eval()
 
 

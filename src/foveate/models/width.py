@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from foveate.core import expected, require
+from foveate.core import Words, expected, require
 
 
 def width_arguments(name: str, width: float) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def width_arguments(name: str, width: float) -> dict[str, Any]:
             "create_model",
             "width=1, or a family with a width (timm's ResNets; torchvision's MobileNets and"
             " bottleneck ResNets)",
-            f"{name} with width {width:g}",
+            Words(f"{name} with width {width:g}"),
         )
     )
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention import attention_spec, check_options, create_attention
-from foveate.core import check_choice, expected
+from foveate.core import Words, check_choice, expected
 from foveate.core.modes import evaluation
 from foveate.ops.flops import count_macs
 from foveate.surgery.attach import (
@@ -132,7 +132,9 @@ def remove_(model: nn.Module) -> Insertion:
     _refuse_wrappers(model)
     removed = detach_all(model)
     if not removed:
-        raise ValueError(expected("remove_", "a model with inserted attentions", "none in it"))
+        raise ValueError(
+            expected("remove_", "a model with inserted attentions", Words("none in it"))
+        )
     sites = tuple(
         Site(
             name=one.site,
@@ -166,7 +168,7 @@ def set_openness_(model: nn.Module, value: float) -> int:
     holders = [holder for _, holder in iter_inserted(model) if holder.openness is not None]
     if not holders:
         remedy = "insert with start='identity'"
-        raise ValueError(expected("set_openness_", "identity starts", "none", remedy))
+        raise ValueError(expected("set_openness_", "identity starts", Words("none"), remedy))
     with torch.no_grad():
         for holder in holders:
             if holder.openness is not None:
@@ -194,7 +196,7 @@ def _find(
 ) -> tuple[list[Found], str]:
     """Check everything that can be checked before anything is changed."""
     if not isinstance(model, nn.Module):
-        raise TypeError(expected("insert_", "a torch.nn.Module", type(model).__name__))
+        raise TypeError(expected("insert_", "a torch.nn.Module", Words(type(model).__name__)))
     _refuse_wrappers(model)
     site, min_pixels = "stages", 1
     if isinstance(attention, str):
@@ -211,7 +213,7 @@ def _find(
     for one in found:
         taken = inserted_at(one.module)
         if taken is not None:
-            got = f"{one.name}, which holds {taken.attention_name!r}"
+            got = Words(f"{one.name}, which holds {taken.attention_name!r}")
             raise ValueError(expected("insert_", "free sites", got, "call remove_ first"))
         height, width = one.shape[2:]
         if height * width < min_pixels:
@@ -219,7 +221,7 @@ def _find(
                 expected(
                     f"{attention}",
                     f"maps of at least {min_pixels} pixels",
-                    f"{height}x{width} at {one.name}",
+                    Words(f"{height}x{width} at {one.name}"),
                     "use larger images or the small-image stem (stem='small'), or choose where",
                 )
             )
@@ -236,7 +238,7 @@ def _refuse_wrappers(model: nn.Module) -> None:
                 expected(
                     "foveate",
                     "an unwrapped model",
-                    f"{type(module).__name__}{where}",
+                    Words(f"{type(module).__name__}{where}"),
                     "insert or remove first, then wrap; the inner model is .module or ._orig_mod",
                 )
             )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from foveate.core import expected, suggest
+from foveate.core import Words, expected, suggest
 from foveate.surgery.attach import Inserted, last_of
 from foveate.surgery.structure import (
     Found,
@@ -67,7 +67,9 @@ def find_sites(
             repr(path) for path in _some_paths(model, records)
         )
         raise ValueError(
-            expected(f"where={where!r}", PRESETS[where], f"none in {type(model).__name__}", remedy)
+            expected(
+                f"where={where!r}", PRESETS[where], Words(f"none in {type(model).__name__}"), remedy
+            )
         )
     return found
 
@@ -76,7 +78,7 @@ def _by_patterns(
     model: nn.Module, patterns: list[str], records: dict[nn.Module, Record]
 ) -> list[Found]:
     if not patterns:
-        raise ValueError(expected("where", "at least one pattern", "an empty list"))
+        raise ValueError(expected("where", "at least one pattern", []))
     # An alias is one module under several names: any of its names matches.
     names = [
         (path, module)
@@ -98,7 +100,7 @@ def _by_patterns(
                     expected(
                         f"where={pattern!r}",
                         "modules that run once and return one (N, C, H, W) tensor",
-                        f"{path} ({type(module).__name__}), which {_what(record)}",
+                        Words(f"{path} ({type(module).__name__}), which {_what(record)}"),
                     )
                 )
             chosen.setdefault(target, Found(path, path, target, record))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from foveate.core import expected
+from foveate.core import Words, expected
 from foveate.core.modes import evaluation
 
 
@@ -95,7 +95,7 @@ def watch(model: nn.Module, example: Any = None) -> dict[nn.Module, Record]:
             expected(
                 f"foveate ({type(model).__name__})",
                 "a model that runs on the example",
-                f"{type(error).__name__}: {error} on an example of shape {shapes}",
+                Words(f"{type(error).__name__}: {error} on an example of shape {shapes}"),
                 "pass example=, a batch that the model accepts",
             )
         ) from error

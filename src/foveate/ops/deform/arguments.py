@@ -142,6 +142,11 @@ def coordinate_dtype(input: Tensor) -> torch.dtype:
     return torch.promote_types(input.dtype, torch.float32)
 
 
+def is_autocast_on(device: str) -> bool:
+    """Whether autocast is on for a device type; some, such as meta, do not know it at all."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
 def cast_for_autocast(
     input: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
@@ -150,7 +155,7 @@ def cast_for_autocast(
     Outside autocast, and for float64, the tensors are returned as they came.
     """
     device = input.device.type
-    if not torch.is_autocast_enabled(device) or input.dtype == torch.float64:
+    if not is_autocast_on(device) or input.dtype == torch.float64:
         return input, offset, weight, bias, mask
     low = torch.get_autocast_dtype(device)
     return (

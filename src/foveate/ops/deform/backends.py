@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from foveate.core import check_choice, expected
+from foveate.core import Words, check_choice, expected
 from foveate.ops.deform import reference
 from foveate.ops.deform import torch as torch_backend
 from foveate.ops.deform.arguments import Geometry
@@ -57,4 +57,4 @@ def choose(name: str | None, input: Tensor) -> Backend:
         if not why:
             return backend
         reasons.append(f"{backend.name}: {'; '.join(why)}")
-    raise ValueError(expected("deform_conv2d", "a backend that can run", "; ".join(reasons)))
+    raise ValueError(expected("deform_conv2d", "a backend that can run", Words("; ".join(reasons))))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from foveate.ops.deform.arguments import cast_for_autocast, geometry_of
+from foveate.ops.deform.arguments import cast_for_autocast, geometry_of, is_autocast_on
 from foveate.ops.deform.backends import choose
 
 
@@ -72,7 +72,7 @@ def deform_conv2d(
     input, offset, weight, bias, mask = cast_for_autocast(input, offset, weight, bias, mask)
     geometry = geometry_of(input, offset, weight, bias, stride, padding, dilation, mask)
     run = choose(backend, input).run
-    if not torch.is_autocast_enabled(device):
+    if not is_autocast_on(device):
         return run(input, offset, weight, bias, mask, geometry)
     with torch.autocast(device, enabled=False):
         return run(input, offset, weight, bias, mask, geometry)
