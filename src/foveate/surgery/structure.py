@@ -64,8 +64,9 @@ def is_map(record: Record | None) -> bool:
 
 def blocks(model: nn.Module, records: dict[nn.Module, Record], prefix: str = "") -> list[Found]:
     """Find the blocks in the order in which they ran."""
-    found = _blocks(model, records, prefix)
-    return sorted(found, key=lambda block: block.record.order)
+    # A module under two names is one block: the first name counts.
+    found = {block.module: block for block in reversed(_blocks(model, records, prefix))}
+    return sorted(found.values(), key=lambda block: block.record.order)
 
 
 def _blocks(module: nn.Module, records: dict[nn.Module, Record], prefix: str) -> list[Found]:
@@ -90,8 +91,8 @@ def _is_block(module: nn.Module, record: Record) -> bool:
     if is_plain_container(module) or not is_map(record):
         return False
     inputs, outputs = record.input_shape or (), record.shape or ()
-    if outputs[2:] == (1, 1) and len(inputs) == 4 and inputs[2] * inputs[3] > 16:
-        return False  # a classifier made of convolutions, as in timm's VGG
+    if outputs[2:] == (1, 1) and len(inputs) == 4 and inputs[2] * inputs[3] > 4:
+        return False  # no stride does this: a classifier made of convolutions, as in VGG
     parts = _parts(module)
     convs = sum(isinstance(part, nn.Conv2d) for part in parts)
     return convs >= 1 and convs + sum(isinstance(part, nn.Linear) for part in parts) >= 2

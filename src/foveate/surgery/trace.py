@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook
 
 from foveate.core import Words, expected
 from foveate.core.modes import evaluation
@@ -85,7 +84,8 @@ def watch(model: nn.Module, example: Any = None) -> dict[nn.Module, Record]:
     arguments = arguments if isinstance(arguments, tuple) else (arguments,)
     tensors = [one for one in arguments if isinstance(one, Tensor)]
     devices = [one.device for one in tensors if one.is_cuda]
-    handle = register_module_forward_hook(remember)
+    # On every module and after its own hooks, so that what was inserted before is seen.
+    handles = [module.register_forward_hook(remember) for module in model.modules()]
     try:
         with torch.random.fork_rng(devices), evaluation(model), torch.no_grad():
             model(*arguments)
@@ -100,5 +100,6 @@ def watch(model: nn.Module, example: Any = None) -> dict[nn.Module, Record]:
             )
         ) from error
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     return records

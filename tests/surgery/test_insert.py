@@ -1,0 +1,350 @@
+"""The surgery contract: what stays as it was, what an identity start is, what is refused."""
+
+import copy
+import io
+
+import pytest
+import torch
+from torch import nn
+
+import foveate
+from foveate.surgery import inserted, set_openness_
+from support import TinyResNet, assert_same
+
+IMAGE = torch.rand(2, 3, 16, 16)
+
+
+def net(**kwargs):
+    torch.manual_seed(1)
+    return TinyResNet(**kwargs)
+
+
+def insert(model, *args, **kwargs):
+    kwargs.setdefault("example", torch.zeros(1, 3, 16, 16))
+    return foveate.insert_(model, *args, **kwargs)
+
+
+def test_gates_sit_at_the_stage_ends_and_change_the_output_there_alone():
+    model = net().eval()
+    want = model.layer1(model.stem(IMAGE))
+    done = insert(model, "das")
+    assert [(site.name, site.path, site.channels, site.size) for site in done.sites] == [
+        ("layer1", "layer1.1", 4, (8, 8)),
+        ("layer2", "layer2.1", 8, (4, 4)),
+    ]
+    gate = done.sites[0].module
+    assert_same(model.layer1(model.stem(IMAGE)), want * gate.gate(want))
+    assert list(inserted(model)) == ["layer1", "layer2"]
+
+
+def test_the_insertion_knows_what_it_costs():
+    model = net()
+    before = sum(w.numel() for w in model.parameters())
+    cost = foveate.accounting.count(model, (3, 16, 16))
+    planned = foveate.plan(model, "das", example=torch.zeros(1, 3, 16, 16))
+    assert planned.action == "would insert"
+    assert all(site.module is None for site in planned.sites)
+    assert sum(w.numel() for w in model.parameters()) == before
+    done = insert(model, "das")
+    assert done.params == planned.params == sum(w.numel() for w in model.parameters()) - before
+    assert done.params == sum(w.numel() for w in done.parameters())
+    assert done.macs == foveate.accounting.count(model, (3, 16, 16)).macs - cost.macs
+    text = str(done)
+    assert "inserted das at 2 sites of TinyResNet: +" in text
+    assert "layer1         4  8x8" in text
+
+
+def test_removal_restores_output_and_keys_to_the_bit():
+    model = net()
+    keys = list(model.state_dict())
+    children = [name for name, _ in model.named_modules()]
+    want = model.eval()(IMAGE)
+    for name in ("das", "se"):
+        insert(model, name)
+        assert not torch.equal(model(IMAGE), want)
+        gone = foveate.remove_(model)
+        assert gone.action == "removed" and len(gone.sites) == (2 if name == "das" else 4)
+        assert torch.equal(model(IMAGE), want)
+    assert list(model.state_dict()) == keys
+    assert [name for name, _ in model.named_modules()] == children
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("name", foveate.list_attentions())
+def test_an_identity_start_is_equal_to_the_bit_and_is_the_module_when_open(name):
+    model = net().eval()
+    want = model(IMAGE)
+    paper = copy.deepcopy(model)
+    torch.manual_seed(5)
+    insert(paper, name)
+    torch.manual_seed(5)
+    insert(model, name, start="identity")
+    assert torch.equal(model(IMAGE), want)
+    assert set_openness_(model, 1.0) == len(inserted(model))
+    assert_same(model(IMAGE), paper(IMAGE))
+    set_openness_(model, 0.0)
+    assert torch.equal(model(IMAGE), want)
+
+
+def test_an_identity_start_opens_by_learning():
+    model = net()
+    insert(model, "das", start="identity")
+    model(IMAGE).square().sum().backward()
+    opennesses = [w for key, w in model.named_parameters() if key.endswith("openness")]
+    assert len(opennesses) == 2
+    assert all(w.grad.abs() > 0 for w in opennesses)
+
+
+def test_an_identity_start_survives_loading_published_weights():
+    published = net(width=4)
+    torch.manual_seed(99)
+    for weight in published.parameters():
+        nn.init.normal_(weight)
+    model = net().eval()
+    insert(model, "das", start="identity")
+    model.load_state_dict(published.state_dict())  # strict
+    assert torch.equal(model(IMAGE), published.eval()(IMAGE))
+
+
+def test_weights_load_strictly_with_and_without_the_attention():
+    plain, model = net(), net()
+    insert(model, "das")
+    own = copy.deepcopy(model.state_dict())
+    model.load_state_dict(plain.state_dict())
+    assert all(torch.equal(model.state_dict()[key], own[key]) for key in own)
+    other = net()
+    insert(other, "das")
+    other.load_state_dict(own)
+    assert torch.equal(other.eval()(IMAGE), model.eval()(IMAGE))
+    assert set(plain.state_dict()) < set(own)
+    # As a part of something larger, whose prefix it does not know.
+    nn.Sequential(model).load_state_dict(nn.Sequential(plain).state_dict())
+
+
+def test_a_checkpoint_with_half_an_attention_is_refused():
+    model = net()
+    insert(model, "das")
+    broken = model.state_dict()
+    broken.pop("layer1.1.foveate.attention.ln_weight")
+    with pytest.raises(RuntimeError, match="ln_weight"):
+        model.load_state_dict(broken)
+    with pytest.raises(RuntimeError, match="foveate"):
+        net().load_state_dict(model.state_dict())  # nor does a plain net swallow gates
+
+
+def test_modes_requires_grad_hooks_and_aliases_survive():
+    model = net()
+    model.layer1.eval()  # frozen in part
+    model.stem.requires_grad_(False)
+    model.alias = model.layer2[1]
+    seen = []
+    model.layer2[1].register_forward_hook(lambda *_: seen.append("after"))
+    model.layer2[1].register_forward_pre_hook(lambda *_: seen.append("before"))
+    modes = {name: module.training for name, module in model.named_modules()}
+    grads = {name: w.requires_grad for name, w in model.named_parameters()}
+    done = insert(model, "das")
+    assert {k: m.training for k, m in model.named_modules() if k in modes} == modes
+    assert {k: w.requires_grad for k, w in model.named_parameters() if k in grads} == grads
+    assert [site.module.training for site in done.sites] == [False, True]
+    assert all(w.requires_grad for w in done.parameters())
+    assert model.alias is model.layer2[1]
+    seen.clear()
+    model(IMAGE)
+    assert seen == ["before", "after"]
+    foveate.remove_(model)
+    assert len(model.layer2[1]._forward_hooks) == 1
+
+
+def test_batch_statistics_and_random_state_are_not_touched():
+    model = net()
+    model.layer1.append(nn.Dropout(0.5))
+    before = copy.deepcopy(model.state_dict())
+    state = torch.get_rng_state()
+    foveate.plan(model, "das", example=torch.rand(1, 3, 16, 16))
+    torch.set_rng_state(state)
+    drawn = torch.rand(3)
+    torch.set_rng_state(state)
+    insert(model, nn.BatchNorm2d, ["layer1"])  # draws nothing
+    assert torch.equal(torch.rand(3), drawn)
+    assert all(torch.equal(before[key], model.state_dict()[key]) for key in before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_dtype_and_layout_follow_the_network(dtype):
+    model = net().to(dtype).to(memory_format=torch.channels_last)
+    insert(model, "das", example=IMAGE[:1].to(dtype), start="identity")
+    added = {k: w for k, w in model.named_parameters() if ".foveate." in k}
+    assert {w.dtype for w in added.values()} == {dtype}
+    kernel = added["layer2.1.foveate.attention.deform.weight"]
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+    assert model(IMAGE.to(dtype)).dtype == dtype
+
+
+def test_a_network_on_the_meta_device_takes_gates_there():
+    with torch.device("meta"):
+        model = TinyResNet()
+    done = foveate.insert_(model, "das", example=torch.empty(1, 3, 16, 16, device="meta"))
+    assert {w.device.type for w in done.parameters()} == {"meta"}
+
+
+def test_copies_and_pickles_carry_their_own_gates():
+    model = net().eval()
+    insert(model, "das")
+    want = model(IMAGE)
+    twin = copy.deepcopy(model)
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    reloaded = torch.load(file, weights_only=False)
+    for other in (twin, reloaded):
+        assert torch.equal(other(IMAGE), want)
+        with torch.no_grad():
+            for weight in inserted(other)["layer1"].parameters():
+                weight.add_(1.0)
+        assert not torch.equal(other(IMAGE), want)
+        assert torch.equal(model(IMAGE), want)
+        foveate.remove_(other)
+        assert len(inserted(model)) == 2
+
+
+def test_stages_that_are_run_block_by_block_keep_their_gate():
+    class ByBlocks(TinyResNet):
+        def forward(self, x):
+            x = self.stem(x)
+            for block in [*self.layer1, *self.layer2]:
+                x = torch.utils.checkpoint.checkpoint(block, x, use_reentrant=False)
+            return self.head(x.mean((2, 3)))
+
+    torch.manual_seed(1)
+    model, usual = ByBlocks(), net()
+    for one in (model, usual):
+        torch.manual_seed(3)
+        insert(one, "das", ["layer?"])
+    assert_same(model.eval()(IMAGE), usual.eval()(IMAGE))
+    model.train()(IMAGE).sum().backward()
+    assert all(w.grad is not None for w in inserted(model)["layer1"].parameters())
+
+
+def test_hosts_that_run_all_their_children_are_not_harmed():
+    class Chain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 1)
+
+        def forward(self, x):
+            for child in self.children():
+                x = child(x)
+            return x
+
+    chain = Chain()
+    want = chain(IMAGE)
+    done = insert(nn.ModuleDict({"chain": chain}).chain, "das", ["second"])
+    gate = done.sites[0].module
+    assert_same(chain(IMAGE), gate(want))
+    model = nn.Sequential(Chain(), nn.ReLU())
+    insert(model, "das", ["0"])
+    assert model[0](IMAGE).shape == (2, 6, 16, 16)
+    assert len(model) == 2
+
+
+def test_an_attention_of_your_own_needs_no_registry():
+    model = net().eval()
+    done = insert(model, lambda channels, rate: nn.Dropout2d(rate), "blocks", rate=0.5)
+    assert len(done.sites) == 4
+    done = insert(net(), nn.InstanceNorm2d, ["layer2"], affine=True)
+    assert done.params == 16 and done.attention == "InstanceNorm2d"
+
+
+def test_presets_and_patterns():
+    example = torch.zeros(1, 3, 32, 32)
+
+    def names(where, attention="das"):
+        return [s.name for s in foveate.plan(net(), attention, where, example=example).sites]
+
+    assert names("stages") == ["layer1", "layer2"]
+    assert names("blocks") == ["layer1.0", "layer1.1", "layer2.0", "layer2.1"]
+    assert names("skips") == ["layer1.0", "layer1.1", "layer2.1"]
+    assert names("strides") == ["layer2.1"]
+    assert names(None, "se") == names("post_norm")
+    assert names("post_norm") == [f"layer{s}.{b}.bn2" for s in (1, 2) for b in (0, 1)]
+    assert names(["layer[2]", "**.bn1"])[-1] == "layer2"
+    assert names(["layer1", "layer1.1"]) == ["layer1"]
+
+
+def test_two_attentions_share_a_network_but_not_a_site():
+    model = net()
+    insert(model, "das")
+    insert(model, "se")
+    assert len(inserted(model)) == 6
+    with pytest.raises(ValueError, match="layer1, which holds 'das'; call remove_ first"):
+        insert(model, "eca", "stages")
+    assert len(foveate.remove_(model).sites) == 6
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.unused = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+        self.flat = nn.Flatten()
+
+    def forward(self, x):
+        return self.flat(self.conv(self.conv(x)))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"where": ["layer9"]}, ValueError, r"match a module; got 'layer9'; near: layer2, layer1"),
+        ({"where": []}, ValueError, "at least one pattern"),
+        ({"where": "layer?"}, ValueError, r"where=\['layer\?'\]"),
+        ({"where": "stage"}, ValueError, "did you mean 'stages'"),
+        ({"attention": "dsa"}, ValueError, "did you mean 'das'"),
+        ({"alpha": 0}, ValueError, r"alpha in \(0, 1\]"),
+        ({"alhpa": 0.1}, ValueError, "did you mean 'alpha'"),
+        ({"start": "zero"}, ValueError, "known start"),
+        ({"example": torch.zeros(1, 5, 16, 16)}, ValueError, "pass example="),
+        ({"example": torch.zeros(1, 3, 2, 2)}, ValueError, "2 pixels; got 1x1 at layer1"),
+        ({"model": "resnet18"}, TypeError, "torch.nn.Module"),
+        ({"model": Twice(), "where": ["conv"]}, ValueError, "which ran 2 times"),
+        ({"model": Twice(), "where": ["unused"]}, ValueError, "was not called"),
+        ({"model": Twice(), "where": ["flat"]}, ValueError, r"returned \(1, 768\)"),
+        ({"model": nn.DataParallel(net())}, TypeError, "unwrapped model; got DataParallel"),
+        ({"model": nn.Flatten()}, ValueError, "none in Flatten"),
+    ],
+)
+def test_bad_input_gives_one_clear_error_and_changes_nothing(change, error, text):
+    arguments = {"model": net(), "attention": "das", "where": None, **change}
+    model = arguments.pop("model")
+    arguments.setdefault("example", torch.zeros(1, 3, 16, 16))
+    with pytest.raises(error, match=text):
+        foveate.insert_(model, **arguments)
+    if isinstance(model, nn.Module):
+        assert not list(inserted(model))
+        assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_compiled_models_are_refused_and_empty_removal_is_an_error():
+    with pytest.raises(TypeError, match="insert or remove first, then wrap"):
+        foveate.insert_(torch.compile(net()), "das")
+    with pytest.raises(ValueError, match="inserted attentions; got none"):
+        foveate.remove_(net())
+    with pytest.raises(ValueError, match="start='identity'"):
+        set_openness_(net(), 0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["paper", "identity"])
+def test_compile_and_export_agree_after_insertion(start):
+    model = net().eval()
+    insert(model, "das", start=start)
+    if start == "identity":
+        set_openness_(model, 0.3)
+    want = model(IMAGE)
+    assert_same(torch.compile(model, fullgraph=True)(IMAGE), want)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(model, (IMAGE,), dynamic_shapes=({0: batch},)).module()
+    assert_same(exported(IMAGE), want)
+    model.train()
+    compiled = torch.compile(copy.deepcopy(model), fullgraph=True)
+    out, want = compiled(IMAGE), model(IMAGE)
+    assert_same(out, want)
