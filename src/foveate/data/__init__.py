@@ -1,0 +1,24 @@
+"""Images and where to look in them: generated scenes, folders by class, public data sets.
+
+Importing this package needs torch and numpy only; Pillow and torchvision load when files are read.
+"""
+
+from foveate.data.samples import Annotation, Batch, ImageDataset, Sample, Unreadable, collate
+from foveate.data.scan import find_unreadable
+from foveate.data.scenes import SceneOptions, Scenes
+from foveate.data.sources import SOURCES, open_dataset, parse_source
+
+__all__ = [
+    "SOURCES",
+    "Annotation",
+    "Batch",
+    "ImageDataset",
+    "Sample",
+    "SceneOptions",
+    "Scenes",
+    "Unreadable",
+    "collate",
+    "find_unreadable",
+    "open_dataset",
+    "parse_source",
+]
