@@ -103,16 +103,26 @@ def stages(model: nn.Module, records: dict[nn.Module, Record]) -> list[Found]:
 
     A network without blocks (VGG) has its stages by resolution.
     """
-    ends = []
-    by_parent: dict[str, list[Found]] = {}
     every = blocks(model, records)
-    for block in every:
-        by_parent.setdefault(block.path.rpartition(".")[0], []).append(block)
-    for siblings in by_parent.values():
-        for _, run in itertools.groupby(siblings, key=lambda block: block.shape):
-            ends.append(_named_by_container(model, records, list(run), every))
+    ends = [_named_by_container(model, records, run, every) for run in _runs(every)]
     found = ends or _by_resolution(model, records)
     return sorted(found, key=lambda end: end.record.order)
+
+
+def _runs(found: list[Found]) -> list[list[Found]]:
+    """Split blocks into runs of one output shape that lie in one container or one inside another.
+
+    A downsampling block beside the container of its stage's other blocks belongs to them.
+    """
+    runs: list[list[Found]] = []
+    for block in found:
+        if runs and runs[-1][-1].shape == block.shape:
+            before, now = (f"{one.path.rpartition('.')[0]}." for one in (runs[-1][-1], block))
+            if before.startswith(now) or now.startswith(before):
+                runs[-1].append(block)
+                continue
+        runs.append([block])
+    return runs
 
 
 def _named_by_container(
