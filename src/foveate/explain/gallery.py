@@ -83,7 +83,7 @@ def write_gallery(
     for index, example in enumerate(examples):
         panels = list(_panels(out, index, example, looked, classes))
         images.append({"name": example.name, "class": classes[example.label], "panels": panels})
-    content = {"seed": seed, "images": images, "notes": list(dict.fromkeys(notes))}
+    content = {"seed": seed, "asked": count, "images": images, "notes": list(dict.fromkeys(notes))}
     path = out / "index.json"
     _write(path, json.dumps(content, indent=1).encode())
     return path

@@ -72,9 +72,9 @@ def grad_cam(
     if not isinstance(images, Tensor) or images.dim() != 4 or not images.is_floating_point():
         got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise ValueError(expected(_WHO, "floating images of shape (N, 3, H, W)", got))
-    layer = _find(model, target_module)
     # An inference tensor cannot enter autograd, hence the clone outside of inference mode.
     with torch.inference_mode(False), torch.enable_grad(), undisturbed(model):
+        layer = _find(model, images, target_module)
         inputs = images.detach().clone().requires_grad_()
         chosen = _classes(model, inputs, classes)
         if len(inputs) == 0:
@@ -123,9 +123,9 @@ def normalise(raw: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(constant[:, None, None], torch.zeros_like(maps), maps), constant
 
 
-def _find(model: nn.Module, name: str | None) -> nn.Module:
+def _find(model: nn.Module, images: Tensor, name: str | None) -> nn.Module:
     if name is None:
-        stages = stage_modules(model)
+        stages = stage_modules(model, images[:1].detach())
         if not stages:
             raise ValueError(
                 expected(_WHO, "a network with known stages", type(model).__name__, "name a module")
@@ -135,7 +135,8 @@ def _find(model: nn.Module, name: str | None) -> nn.Module:
     if name not in modules:
         near = suggest(name, [known for known in modules if known])
         raise ValueError(expected(_WHO, "the name of a module of the network", name, near))
-    return modules[name]
+    found: nn.Module = modules[name]
+    return found
 
 
 def _classes(

@@ -3,7 +3,7 @@
 from foveate.report.html import write_report
 from foveate.report.reading import StudyRecord, read_study
 from foveate.report.statistics import Comparison, Estimate, compare, estimate, holm
-from foveate.report.table import Row, rows_of, terminal_table
+from foveate.report.table import Row, rows_of, terminal_tables
 from foveate.report.wording import headline
 
 __all__ = [
@@ -17,6 +17,6 @@ __all__ = [
     "holm",
     "read_study",
     "rows_of",
-    "terminal_table",
+    "terminal_tables",
     "write_report",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from foveate.core import require
 from foveate.report import plots, table, wording
 from foveate.report.reading import StudyRecord, find_key, read_study
+from foveate.training.files import write_bytes
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _KINDS = {"image": "Image", "grad-cam": "Grad-CAM", "gate": "Gate", "points": "Sampling points"}
@@ -56,6 +57,7 @@ def render(study: StudyRecord, rows: list[table.Row]) -> str:
         model=model,
         headline=wording.headline(rows),
         accuracy=_cells(rows, "accuracy"),
+        control=_cells([row for row in rows if row.against_wider], "control"),
         cost=_cells(rows, "cost"),
         styles=plots.styles(study.labels),
         curves=[(label, safe(svg)) for label, svg in plots.learning_curves(study)],
@@ -140,10 +142,5 @@ def _text(path: Path) -> str:
 
 def _write(path: Path, text: str) -> Path:
     """Write whole or not at all: a reader never sees half a report."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, text.encode())
     return path

@@ -6,13 +6,13 @@ import csv
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from foveate.core import expected, require
+from foveate.core import expected
+from foveate.training.toml import read_toml
 
 NONE = "none"
 WIDER = "wider"
@@ -118,19 +118,6 @@ def read_study(folder: str | Path) -> StudyRecord:
         runs=runs,
         explained=_read_json(path / "explain" / "index.json"),
     )
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; an error names it.
-
-    Raises:
-        ValueError: If it is not valid TOML.
-    """
-    tomllib = require("tomllib" if sys.version_info >= (3, 11) else "tomli", "train", "the report")
-    try:
-        return cast("dict[str, Any]", tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ValueError(expected("report", f"valid TOML in {path}", str(error))) from error
 
 
 def find_key(tree: Mapping[str, Any], name: str) -> Any:

@@ -52,25 +52,27 @@ class Row:
         """The label with what it means where that is not plain."""
         if self.label == WIDER:
             width = self.costs.get("width")
-            return f"{WIDER} (plain, x{width:.2f})" if isinstance(width, float) else WIDER
+            return f"{WIDER} (x{width:.2f})" if isinstance(width, float) else WIDER
         return self.label
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, what it says, and which of the two tables it belongs to.
+    """A column: its title, what it says, and which table it belongs to.
 
     Attributes:
         title: Heading.
         text: The cell of a row.
-        table: ``"accuracy"``, ``"cost"`` or ``"both"``.
+        table: ``"accuracy"``, ``"control"``, ``"cost"`` or ``"all"``.
         words: True for words (left), False for numbers (right).
+        wide: True if a narrow terminal leaves it out.
     """
 
     title: str
     text: Callable[[Row], str]
     table: str
     words: bool = False
+    wide: bool = False
 
 
 def rows_of(study: StudyRecord) -> list[Row]:
@@ -119,6 +121,17 @@ def _verdict(label: str, runs: int, against: Comparison | None, p: float | None)
     if p >= LEVEL:
         return SAME
     return BETTER if against.difference.mean > 0 else WORSE
+
+
+def _against_wider(row: Row) -> str:
+    against, p = row.against_wider, row.p_wider
+    if against is None:
+        return ABSENT
+    if p is None:
+        return f"not tested: {against.why_untested}"
+    if p >= LEVEL:
+        return "not significantly different from wider"
+    return "better than wider" if against.difference.mean > 0 else "worse than wider"
 
 
 def csv_text(rows: list[Row]) -> str:
@@ -221,38 +234,59 @@ def _runs(row: Row) -> str:
 
 
 COLUMNS = [
-    Column("attention", lambda row: row.name, "both", words=True),
+    Column("attention", lambda row: row.name, "all", words=True),
     Column("runs", _runs, "accuracy"),
     Column("top-1 %", _top1, "accuracy"),
     Column("to none, points", lambda row: _gap(row.against_none), "accuracy"),
     Column("p (Holm)", lambda row: _p(row.p_none), "accuracy"),
-    Column("to wider, points", lambda row: _gap(row.against_wider), "accuracy"),
     Column("verdict", lambda row: row.verdict, "accuracy", words=True),
-    Column("parameters, M", _params, "cost"),
+    Column("to wider, points", lambda row: _gap(row.against_wider), "control"),
+    Column("p (Holm)", lambda row: _p(row.p_wider), "control"),
+    Column("verdict", lambda row: _against_wider(row), "control", words=True),
+    Column("params, M", _params, "cost"),
     Column("MACs, G", _macs, "cost"),
-    Column("published convention, M / G", _published, "cost"),
-    Column("forward time, x none", _ratio("forward"), "cost"),
+    Column("published convention, M / G", _published, "cost", wide=True),
+    Column("forward, x none", _ratio("forward"), "cost"),
     Column("training step, x none", _ratio("step"), "cost"),
 ]
 
 
 def columns(table: str) -> list[Column]:
-    """The columns of the ``"accuracy"`` or the ``"cost"`` table."""
-    return [column for column in COLUMNS if column.table in (table, "both")]
+    """The columns of the ``"accuracy"``, the ``"control"`` or the ``"cost"`` table."""
+    return [column for column in COLUMNS if column.table in (table, "all")]
 
 
-def terminal_table(rows: list[Row], table: str, title: str) -> Any:
-    """One of the two tables as a rich renderable.
+def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:
+    """The tables as rich renderables.
 
     Args:
         rows: What ``rows_of`` returned.
-        table: ``"accuracy"`` or ``"cost"``.
-        title: Line above it.
+        wide: Whether the terminal has more than 100 columns.
     """
     rich = require("rich.table", "train", "the terminal table")
-    made = rich.Table(title=title, title_justify="left", pad_edge=False)
-    for column in columns(table):
-        made.add_column(column.title, justify="left" if column.words else "right")
-    for row in rows:
-        made.add_row(*(column.text(row) for column in columns(table)))
+    simple = require("rich.box", "train", "the terminal table").SIMPLE_HEAD
+    made = []
+    for table, title, shown in (
+        ("accuracy", "Accuracy: validation top-1, 95 % intervals, paired by seed", rows),
+        (
+            "control",
+            "Against a plain network with as many parameters",
+            [row for row in rows if row.against_wider],
+        ),
+        ("cost", "Cost: one image; times as ratios to none with their spread", rows),
+    ):
+        if not shown:
+            continue
+        one = rich.Table(
+            title=title, title_justify="left", title_style="bold", box=simple, padding=(0, 1, 0, 0)
+        )
+        wanted = [column for column in columns(table) if wide or not column.wide]
+        for column in wanted:
+            justify = "left" if column.words else "right"
+            one.add_column(
+                column.title, justify=justify, no_wrap=not column.words or column is COLUMNS[0]
+            )
+        for row in shown:
+            one.add_row(*(column.text(row) for column in wanted))
+        made.append(one)
     return made

@@ -25,11 +25,9 @@ def headline(rows: list[Row]) -> str:
     for verdict, word in ((BETTER, "better"), (WORSE, "worse")):
         names = [row.label for row in attentions if row.verdict == verdict]
         if names:
-            be = "is" if len(names) == 1 else "are"
-            parts.append(f"{_join(names)} {be} significantly {word} than the plain network")
+            parts.append(f"Significantly {word} than the plain network: {_join(names)}.")
     if parts:
-        first = "; ".join(parts)
-        first = first[0].upper() + first[1:] + "."
+        first = " ".join(parts)
     else:
         first = "No attention differs significantly from the plain network."
     return f"{first} {resolution(attentions)}".strip()

@@ -1,0 +1,191 @@
+"""``foveate compare``: train attentions side by side and say what differs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def compare(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            help="scenes (generated), fashion-mnist[:ROOT], cifar100[:ROOT], or a folder of"
+            " images by class; by default the recipe's, else scenes."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A timm name, or torchvision/NAME [default: resnet18].")
+    ] = None,
+    attentions: Annotated[
+        str, typer.Option(help="Names with commas between; none is the plain network.")
+    ] = "none,das,se",
+    seeds: Annotated[str, typer.Option(help="How many, or a list such as 3,5,8.")] = "3",
+    recipe: Annotated[Path | None, typer.Option(help="A recipe (TOML) as the base.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    size: Annotated[int | None, typer.Option(min=8, help="Side of the images in pixels.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd or adamw.")] = None,
+    limit_train: Annotated[int | None, typer.Option(min=2, help="Training images at most.")] = None,
+    limit_val: Annotated[int | None, typer.Option(min=1, help="Validation images at most.")] = None,
+    stem: Annotated[str | None, typer.Option(help="imagenet, or small for small images.")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(help="stages, blocks, post_norm, or module patterns with commas between."),
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="paper or identity.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME.KEY=VALUE", help="An attention's option: das.alpha=0.1."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The study folder; by default runs/compare-DATA-MODEL.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Continue the same study in the folder.")
+    ] = True,
+    control: Annotated[
+        bool,
+        typer.Option("--control/--no-control", help="Add a plain network of equal parameters."),
+    ] = True,
+    explain: Annotated[
+        bool, typer.Option("--explain/--no-explain", help="Draw what the networks look at.")
+    ] = True,
+    images: Annotated[int, typer.Option(min=1, help="How many images to draw.")] = 6,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Train attentions with one recipe and the same seeds; write a table and an HTML report.
+
+    Interrupted, the same command continues and redoes only what is missing.
+
+    Example:
+        foveate compare scenes --model resnet18 --attentions none,das,se --seeds 3
+    """
+    from foveate.cli.report import show
+    from foveate.report import write_report
+    from foveate.training import default_recipe, default_study, load_recipe, run_study
+
+    base = load_recipe(recipe) if recipe else default_recipe(data or "scenes")
+    given = {
+        "data.source": data,
+        "data.size": size,
+        "data.limit_train": limit_train,
+        "data.limit_val": limit_val,
+        "model.name": model,
+        "model.stem": stem,
+        "model.where": _where(where),
+        "model.start": start,
+        "train.epochs": epochs,
+        "train.batch_size": batch_size,
+        "train.lr": lr,
+        "train.optimizer": optimizer,
+    }
+    base = base.changed(**{key: value for key, value in given.items() if value is not None})
+    study = default_study(
+        base.data.source,
+        base,
+        attentions=_words(attentions),
+        seeds=_seeds(seeds),
+        control=control,
+        options=_options(option or []),
+    )
+    folder = out or Path("runs") / f"compare-{_slug(base.data.source)}-{_slug(base.model.name)}"
+    done = run_study(study, folder, resume=resume, progress=not quiet)
+    if explain and not _is_explained(folder, images):
+        _tell("drawing what the networks look at", quiet)
+        _explain(done, folder, images)
+    show(write_report(folder))
+
+
+def _explain(done: Any, folder: Path, count: int) -> None:
+    """Draw the networks of the first seed into the study folder."""
+    from foveate.data import open_dataset
+    from foveate.explain import write_gallery
+    from foveate.training.transforms import eval_transform, normalize
+
+    study = done.study
+    data = study.recipe.data
+    dataset = open_dataset(
+        data.source, "val", size=data.size, seed=data.seed, limit=data.limit_val, **data.options
+    )
+    fit: Callable[[Any], Any] = eval_transform(data)
+
+    def prepare(image: Any) -> tuple[Any, Any]:
+        shown = fit(image)
+        return shown, normalize(shown[None], data)[0]
+
+    models = {label: done.runs(label)[0].load_model() for label in done.labels}
+    write_gallery(models, dataset, folder / "explain", prepare, count=count, seed=study.seeds[0])
+
+
+def _is_explained(folder: Path, count: int) -> bool:
+    """Whether the pictures are there; they are as many as asked for, or as the data gave."""
+    import json
+
+    index = folder / "explain" / "index.json"
+    if not index.is_file():
+        return False
+    try:
+        return bool(json.loads(index.read_text(encoding="utf-8")).get("asked") == count)
+    except (ValueError, AttributeError):
+        return False
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _seeds(text: str) -> int | list[int]:
+    """Read ``3`` as a number of seeds and ``3,5`` or ``3,`` as a list of them.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    from foveate.core import expected
+
+    try:
+        return [int(word) for word in _words(text)] if "," in text else int(text)
+    except ValueError:
+        raise ValueError(expected("--seeds", "a number, or numbers with commas", text)) from None
+
+
+def _where(text: str | None) -> str | list[str] | None:
+    if text is None or text in ("stages", "blocks", "post_norm"):
+        return text
+    return _words(text)
+
+
+def _options(pairs: list[str]) -> dict[str, dict[str, Any]]:
+    """Read ``das.alpha=0.1`` as ``{"das": {"alpha": 0.1}}``.
+
+    Raises:
+        ValueError: If a pair has another form.
+    """
+    from foveate.core import expected
+    from foveate.training.toml import parse_value
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in pairs:
+        key, equals, value = text.partition("=")
+        name, dot, option = key.strip().partition(".")
+        if not (equals and dot and name and option):
+            remedy = "for example --option das.alpha=0.1"
+            raise ValueError(expected("--option", "NAME.KEY=VALUE", text, remedy))
+        found.setdefault(name, {})[option] = parse_value(value.strip())
+    return found
+
+
+def _slug(text: str) -> str:
+    """A short name for a folder: the end of a path, without what file systems dislike."""
+    tail = Path(text.split(":")[0]).name or text
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", tail).strip("-.") or "data"
+
+
+def _tell(text: str, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(text, err=True)

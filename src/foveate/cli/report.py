@@ -1,0 +1,38 @@
+"""``foveate report``: write the report of a study again, from its folder alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def report(
+    study: Annotated[Path, typer.Argument(help="A study folder made by `foveate compare`.")],
+) -> None:
+    """Write report.html and results.csv of a study again, and print its table.
+
+    Works on an unfinished study too, and says what is missing.
+
+    Example:
+        foveate report runs/compare-scenes-resnet18
+    """
+    from foveate.report import write_report
+
+    show(write_report(study))
+
+
+def show(page: Path) -> None:
+    """Print the tables of the study that ``page`` reports, and where its files lie."""
+    from rich.console import Console
+
+    from foveate.report import headline, read_study, rows_of, terminal_tables
+
+    console: Any = Console(highlight=False)
+    rows = rows_of(read_study(page.parent))
+    for table in terminal_tables(rows, wide=console.width > 100):
+        console.print(table)
+    console.print(headline(rows), markup=False)
+    typer.echo(f"table:  {page.parent / 'results.csv'}")
+    typer.echo(f"report: {page}")
