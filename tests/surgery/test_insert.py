@@ -247,6 +247,33 @@ def test_hosts_that_run_all_their_children_are_not_harmed():
     assert len(model) == 2
 
 
+@pytest.mark.parametrize("start", ["paper", "identity"])
+def test_before_the_activation_the_gate_sees_the_sum(start):
+    model = net().eval()
+    block = model.layer1[1]
+    x = torch.randn(2, 4, 8, 8)
+    total = block.bn2(block.conv2(block.relu(block.bn1(block.conv1(x))))) + x
+    want = model(IMAGE)
+    done = insert(model, "das", position="before", start=start)
+    gate = done.sites[0].module
+    if start == "identity":
+        assert torch.equal(model(IMAGE), want)
+        assert_same(block(x), total.relu())
+    else:
+        assert_same(block(x), (total * gate.gate(total)).relu())
+        assert_same(block(x), total.relu() * gate.gate(total))
+        twin = copy.deepcopy(model)
+        with torch.no_grad():
+            for weight in inserted(twin)["layer1"].parameters():
+                weight.add_(1.0)
+        assert not torch.equal(twin(IMAGE), model(IMAGE))
+    with pytest.raises(ValueError, match="holds 'das'"):
+        insert(model, "se", ["layer1"])
+    foveate.remove_(model)
+    assert torch.equal(model(IMAGE), want)
+    assert not any(m._forward_pre_hooks for m in model.modules())
+
+
 def test_an_attention_of_your_own_needs_no_registry():
     model = net().eval()
     done = insert(model, lambda channels, rate: nn.Dropout2d(rate), "blocks", rate=0.5)
@@ -304,6 +331,8 @@ class Twice(nn.Module):
         ({"start": "zero"}, ValueError, "known start"),
         ({"example": torch.zeros(1, 5, 16, 16)}, ValueError, "pass example="),
         ({"example": torch.zeros(1, 3, 2, 2)}, ValueError, "2 pixels; got 1x1 at layer1"),
+        ({"where": ["stem"], "position": "before"}, ValueError, "end with an activation module"),
+        ({"position": "inside"}, ValueError, "known position"),
         ({"model": "resnet18"}, TypeError, "torch.nn.Module"),
         ({"model": Twice(), "where": ["conv"]}, ValueError, "which ran 2 times"),
         ({"model": Twice(), "where": ["unused"]}, ValueError, "was not called"),
@@ -333,10 +362,11 @@ def test_compiled_models_are_refused_and_empty_removal_is_an_error():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("position", ["after", "before"])
 @pytest.mark.parametrize("start", ["paper", "identity"])
-def test_compile_and_export_agree_after_insertion(start):
+def test_compile_and_export_agree_after_insertion(start, position):
     model = net().eval()
-    insert(model, "das", start=start)
+    insert(model, "das", start=start, position=position)
     if start == "identity":
         set_openness_(model, 0.3)
     want = model(IMAGE)

@@ -130,7 +130,7 @@ def summarize(times: Mapping[str, list[float]]) -> dict[str, Timing]:
 
     Example:
         >>> summarize({"a": [2.0, 3, 2, 2, 2], "b": [4.0, 3, 4, 4, 6]})["b"]
-        Timing(ms=3.0, ratio=1.5, low=1.0, high=3.0, rounds=5)
+        Timing(ms=3, ratio=1.5, low=1.0, high=3.0, rounds=5)
     """
     base = next(iter(times.values()))
     timings: dict[str, Timing] = {}

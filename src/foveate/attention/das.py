@@ -144,7 +144,7 @@ class DAS(nn.Module):
         >>> gate = DAS(32)
         >>> x = torch.rand(2, 32, 7, 5)
         >>> gate(x).shape, sum(p.numel() for p in gate.parameters())
-        (torch.Size([2, 32, 7, 5]), 3755)
+        (torch.Size([2, 32, 7, 5]), 3757)
 
     Source: arXiv:2311.12091, eq. 1 (squeeze), 2 (deformable), 3 (gate), 4 (product).
     """

@@ -22,6 +22,7 @@ def create_model(
     where: str | list[str] | None = None,
     *,
     start: str = "paper",
+    position: str = "after",
     num_classes: int = 1000,
     pretrained: bool = False,
     stem: str = "imagenet",
@@ -36,6 +37,7 @@ def create_model(
         attention: Registry name; None or ``"none"`` for the plain network.
         where: Sites, see :func:`foveate.insert_`; None takes the attention's own.
         start: ``"paper"`` or ``"identity"``.
+        position: ``"after"`` the last activation of each site or ``"before"`` it.
         num_classes: Outputs of the classifier.
         pretrained: Whether to load published weights (they are downloaded once).
         stem: ``"imagenet"``, or ``"small"`` for images of 32 pixels or so: a 3x3 convolution of
@@ -68,13 +70,14 @@ def create_model(
             raise ValueError(expected("create_model", "options only with an attention", Words(got)))
     else:
         example = torch.zeros(1, in_chans, 64, 64) if stem == "small" else None
-        insert_(model, attention, where, start=start, example=example, **options)
+        insert_(model, attention, where, start=start, position=position, example=example, **options)
     # What rebuilds this very network, without pickle.
     model.foveate_spec = {  # type: ignore[assignment]
         "name": name,
         "attention": None if attention in (None, "none") else attention,
         "where": where,
         "start": start,
+        "position": position,
         "num_classes": num_classes,
         "stem": stem,
         "width": width,

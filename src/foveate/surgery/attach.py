@@ -72,6 +72,26 @@ class ApplyHook:
         return self.inserted.apply_to(output)
 
 
+class CallCounter:
+    """Pre-hooks that apply an attention to the input of one call of a module.
+
+    A block may run one activation several times; the last call is the one after the addition.
+    ``restart`` hangs on the block, ``count`` on its activation.
+    """
+
+    def __init__(self, inserted: Inserted, call: int) -> None:
+        self.inserted, self.call, self.seen = inserted, call, 0
+
+    def restart(self, module: nn.Module, args: Any) -> None:
+        """Begin a new pass of the block."""
+        self.seen = 0
+
+    def count(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        """Replace the input if this is the call."""
+        self.seen += 1
+        return (self.inserted.apply_to(args[0]), *args[1:]) if self.seen == self.call else None
+
+
 def is_plain_container(module: nn.Module) -> bool:
     """Whether a module does nothing of its own: a list, a dictionary, or a plain sequence."""
     if isinstance(module, nn.Sequential):
@@ -90,10 +110,24 @@ def last_of(module: nn.Module) -> nn.Module:
     return module
 
 
-def attach(target: nn.Module, inserted: Inserted) -> None:
-    """Hang ``inserted`` on the output of ``target``."""
+def attach(
+    target: nn.Module, inserted: Inserted, before: tuple[nn.Module, int] | None = None
+) -> None:
+    """Hang ``inserted`` on the output of ``target``.
+
+    Args:
+        target: The module of the site.
+        inserted: The holder of the attention.
+        before: An activation inside ``target`` and the number of its call (from 1) whose input
+            is to pass through the attention instead.
+    """
     _holder(target).add_module(CHILD, inserted)
-    target.register_forward_hook(ApplyHook(inserted))
+    if before is None:
+        target.register_forward_hook(ApplyHook(inserted))
+        return
+    counter = CallCounter(inserted, before[1])
+    target.register_forward_pre_hook(counter.restart)
+    before[0].register_forward_pre_hook(counter.count)
 
 
 def _holder(target: nn.Module) -> nn.Module:
@@ -108,24 +142,30 @@ def _holder(target: nn.Module) -> nn.Module:
 
 def inserted_at(target: nn.Module) -> Inserted | None:
     """The attention that hangs on the output of ``target``, or None."""
-    for hook in target._forward_hooks.values():
-        if isinstance(hook, ApplyHook):
-            return hook.inserted
-    return None
+    hooks = [*target._forward_hooks.values(), *target._forward_pre_hooks.values()]
+    return next((found for hook in hooks if (found := _inserted_by(hook))), None)
+
+
+def _inserted_by(hook: Any) -> Inserted | None:
+    """What a hook applies if it is one of ours."""
+    owner = getattr(hook, "__self__", hook)
+    return owner.inserted if isinstance(owner, (ApplyHook, CallCounter)) else None
 
 
 def detach_all(model: nn.Module) -> list[Inserted]:
     """Take every inserted attention out; the model is then as it was."""
-    removed = []
+    removed: dict[Inserted, None] = {}
     for module in list(model.modules()):
-        for key, hook in list(module._forward_hooks.items()):
-            if isinstance(hook, ApplyHook):
-                del module._forward_hooks[key]
-                removed.append(hook.inserted)
+        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+            for key, hook in list(hooks.items()):
+                found = _inserted_by(hook)
+                if found is not None:
+                    del hooks[key]
+                    removed[found] = None
     for module in list(model.modules()):
         if isinstance(module._modules.get(CHILD), Inserted):
             del module._modules[CHILD]
-    return removed
+    return list(removed)
 
 
 def iter_inserted(model: nn.Module) -> Iterator[tuple[str, Inserted]]:

@@ -21,8 +21,8 @@ from foveate.surgery.attach import (
 )
 from foveate.surgery.insertion import Insertion, Site
 from foveate.surgery.sites import Where, find_sites
-from foveate.surgery.structure import Found, stages
-from foveate.surgery.trace import default_example, watch
+from foveate.surgery.structure import Found, last_activation, stages
+from foveate.surgery.trace import Record, default_example, watch
 
 Attention = str | Callable[..., nn.Module]
 _WRAPPERS = {
@@ -51,9 +51,9 @@ def plan(
         >>> import torch
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())
         >>> plan(net, "das", ["1"], example=torch.zeros(1, 3, 8, 8)).params
-        2008
+        438
     """
-    found, site = _find(model, attention, where, example, options)
+    found, site, _ = _find(model, attention, where, example, options)
     made = [_make(model, one, attention, options) for one in found]
     sites = tuple(_site(one, module, None) for one, module in zip(found, made, strict=True))
     return Insertion("would insert", type(model).__name__, _name(attention), site, "paper", sites)
@@ -65,6 +65,7 @@ def insert_(
     where: Where | None = None,
     *,
     start: str = "paper",
+    position: str = "after",
     example: Any = None,
     **options: Any,
 ) -> Insertion:
@@ -84,6 +85,9 @@ def insert_(
         start: ``"paper"``, or ``"identity"``: each attention f becomes
             ``x + openness * (f(x) - x)`` with openness 0 at first, so the output of the network
             is what it was. It opens by learning, or by :func:`set_openness_`.
+        position: ``"after"`` the last activation of the site, or ``"before"`` it, so that the
+            attention sees the sum of branch and skip. A positive gate passes through a ReLU, so
+            for DAS this changes what the gate looks at and nothing else.
         example: Argument of the model for the run, or a tuple of them; None makes one image.
         **options: Options of the attention.
 
@@ -105,14 +109,16 @@ def insert_(
         (1, True)
     """
     check_choice("insert_", "start", start, ("paper", "identity"))
-    found, site = _find(model, attention, where, example, options)
+    check_choice("insert_", "position", position, ("after", "before"))
+    found, site, records = _find(model, attention, where, example, options)
+    targets = [_activation(one, records) if position == "before" else None for one in found]
     made = [_make(model, one, attention, options) for one in found]
     sites = tuple(_site(one, module, module) for one, module in zip(found, made, strict=True))
-    for one, module in zip(found, made, strict=True):
+    for one, module, before in zip(found, made, targets, strict=True):
         holder = Inserted(_name(attention), one.name, module, start == "identity")
         holder.to(one.record.output.device, one.record.output.dtype)
         holder.train(one.module.training)
-        attach(one.module, holder)
+        attach(one.module, holder, before)
     return Insertion("inserted", type(model).__name__, _name(attention), site, start, sites)
 
 
@@ -193,7 +199,7 @@ def _find(
     where: Where | None,
     example: Any,
     options: dict[str, Any],
-) -> tuple[list[Found], str]:
+) -> tuple[list[Found], str, dict[nn.Module, Record]]:
     """Check everything that can be checked before anything is changed."""
     if not isinstance(model, nn.Module):
         raise TypeError(expected("insert_", "a torch.nn.Module", Words(type(model).__name__)))
@@ -209,7 +215,8 @@ def _find(
     first = example[0] if isinstance(example, tuple) else example
     image = first.shape[-2] if isinstance(first, Tensor) else 224
     chosen = site if where is None else where
-    found = find_sites(model, chosen, watch(model, example), image)
+    records = watch(model, example)
+    found = find_sites(model, chosen, records, image)
     for one in found:
         taken = inserted_at(one.module)
         if taken is not None:
@@ -226,7 +233,21 @@ def _find(
                 )
             )
     name = chosen if isinstance(chosen, str) else ", ".join(chosen)
-    return found, name
+    return found, name, records
+
+
+def _activation(one: Found, records: dict[nn.Module, Record]) -> tuple[nn.Module, int]:
+    last = last_activation(one, records)
+    if last is None:
+        raise ValueError(
+            expected(
+                "position='before'",
+                "sites that end with an activation module of their own",
+                Words(f"{one.name} ({type(one.module).__name__})"),
+                "use position='after'",
+            )
+        )
+    return last
 
 
 def _refuse_wrappers(model: nn.Module) -> None:

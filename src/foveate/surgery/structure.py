@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from foveate.surgery.attach import CHILD, Inserted, is_plain_container, last_of
 from foveate.surgery.trace import Record
@@ -186,6 +186,18 @@ def _last_norm(block: Found, records: dict[nn.Module, Record]) -> Found | None:
 def _covers(shape: tuple[int, ...], block: tuple[int, ...]) -> bool:
     """Whether a layer worked on the whole map, in either layout, and not on pooled values."""
     return block[2:] in (shape[2:], shape[1:3])
+
+
+def last_activation(found: Found, records: dict[nn.Module, Record]) -> tuple[nn.Module, int] | None:
+    """The activation whose result a block returns, and how often the block runs it."""
+    for part in found.module.modules():
+        record = records.get(part)
+        is_leaf = part is not found.module and not children_of(part)
+        if not is_leaf or list(part.parameters()) or record is None:
+            continue
+        if isinstance(record.output, Tensor) and found.record.hands_on(record):
+            return part, record.calls
+    return None
 
 
 def with_identity(found: list[Found]) -> list[Found]:
