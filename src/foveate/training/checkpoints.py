@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import pickle
 import random
 import time
 import warnings
@@ -45,10 +47,10 @@ class AtomicCheckpointIO(CheckpointIO):  # type: ignore[misc]
         """
         try:
             tree: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, ValueError) as error:
-            raise ValueError(
-                expected("loading a checkpoint", "a checkpoint of foveate", f"{path} ({error})")
-            ) from error
+        except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            # torch's own text advises to load without the guard; that advice is left out.
+            rule = "a whole checkpoint of foveate, tensors and plain values only"
+            raise ValueError(expected("loading a checkpoint", rule, str(path))) from error
         return tree
 
     def remove_checkpoint(self, path: Any) -> None:
@@ -106,7 +108,7 @@ class Keeper(Checkpoint):  # type: ignore[misc]
     def __init__(self, run: RunFolder) -> None:
         self.run = run
         self._written = time.monotonic()
-        self._warned = False
+        self._warned: set[str] = set()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what the epoch came to."""
@@ -148,12 +150,21 @@ class Keeper(Checkpoint):  # type: ignore[misc]
             trainer.save_checkpoint(self.run.best_checkpoint, weights_only=True)
 
     def _warn_once(self, module: Classifier) -> None:
-        if module.unreadable and not self._warned:
-            self._warned = True
+        """Warn of unreadable images and of a loss that is not finite, once each."""
+        if module.unreadable and "unreadable" not in self._warned:
+            self._warned.add("unreadable")
             names = ", ".join(list(module.unreadable)[:5])
             more = f" and {len(module.unreadable) - 5} more" if len(module.unreadable) > 5 else ""
             warnings.warn(
                 f"{len(module.unreadable)} unreadable images are left out: {names}{more}",
+                stacklevel=2,
+            )
+        row = module.rows[-1]
+        if not math.isfinite(row["train_loss"]) and "diverged" not in self._warned:
+            self._warned.add("diverged")
+            warnings.warn(
+                f"the training loss is not finite in epoch {int(row['epoch'])}; "
+                "a lower learning rate or clip_norm may help",
                 stacklevel=2,
             )
 

@@ -19,6 +19,7 @@ from foveate.training.optimizers import make_optimizer
 from foveate.training.recipe import Recipe
 from foveate.training.schedule import lr_factor
 from foveate.training.transforms import normalize
+from foveate.training.words import Said
 
 
 class Classifier(pl.LightningModule):  # type: ignore[misc]
@@ -43,7 +44,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         self.val_top5 = MulticlassAccuracy(
             classes, top_k=top5, average="micro", validate_args=False
         )
-        self.train_loss, self.val_loss = MeanMetric("error"), MeanMetric("error")
+        self.train_loss, self.val_loss = MeanMetric("disable"), MeanMetric("disable")
         self.val_count = SumMetric("error")
         # A tuple hides the compiled twin from the module tree, whose names must stay the network's.
         self._call = (torch.compile(network) if recipe.train.compile else network,)
@@ -99,7 +100,9 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
             if metric.update_count == 0:
                 names = ", ".join(list(self.unreadable)[:3])
                 raise ValueError(
-                    expected(f"{name} data", "readable images", f"none in an epoch ({names} ...)")
+                    expected(
+                        f"{name} data", "readable images", Said(f"none in an epoch ({names} ...)")
+                    )
                 )
         self.rows.append(
             {

@@ -12,6 +12,7 @@ from foveate.training.loading import open_data
 from foveate.training.progress import Reporter
 from foveate.training.study import CONTROL, Study, StudyFolder
 from foveate.training.trainer import Interrupted, train
+from foveate.training.words import Said
 
 
 def run_study(
@@ -104,6 +105,6 @@ def _how_to_go_on(study: Study, target: StudyFolder) -> str:
     return expected(
         f"the study in {target.path}",
         f"{len(pairs)} finished runs",
-        f"Ctrl-C ({done} are finished and kept)",
+        Said(f"Ctrl-C ({done} are finished and kept)"),
         "give the same command again to do what is missing",
     )

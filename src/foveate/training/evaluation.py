@@ -16,6 +16,7 @@ from foveate.training.loading import EpochSampler, Transformed, as_batch
 from foveate.training.recipe import DataSection
 from foveate.training.run_folder import RunFolder
 from foveate.training.transforms import eval_transform, normalize
+from foveate.training.words import Said
 
 
 def evaluate(
@@ -116,7 +117,7 @@ def _measure(
         network.train(was_training)
     total = int(images.sum())
     if not total:
-        raise ValueError(expected("evaluate", "readable images", f"none of {len(dataset)}"))
+        raise ValueError(expected("evaluate", "readable images", Said(f"none of {len(dataset)}")))
     return {
         "top1": float(right.sum()) / total,
         "top5": in_top5 / total,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from foveate.core import expected
+from foveate.training.words import Said
 
 
 def write_with(path: Path, write: Callable[[IO[bytes]], None], what: str = "a file") -> None:
@@ -74,5 +75,5 @@ def _failure(path: Path, what: str, cause: OSError) -> str:
     left = "the previous one is untouched" if path.exists() else "nothing half-written is left"
     remedy = "free some space" if cause.errno == errno.ENOSPC else "check the folder"
     return expected(
-        f"writing {what} to {path}", "a disk that takes it", reason, f"{left}; {remedy}"
+        f"writing {what} to {path}", "a disk that takes it", Said(reason), f"{left}; {remedy}"
     )

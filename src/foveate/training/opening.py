@@ -24,11 +24,22 @@ class Opening(Callback):  # type: ignore[misc]
     def __init__(self, network: nn.Module, epochs: float) -> None:
         self.network, self.epochs = network, epochs
         self._value: float | None = None
+        for name, parameter in network.named_parameters():
+            if name.endswith("openness"):
+                # The schedule alone moves it: the optimizer would push it off the line.
+                parameter.requires_grad_(False)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Set the openness of this step."""
+        self._open(trainer)
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Set the openness that the steps so far have earned: fully open at the end of the line."""
+        self._open(trainer)
+
+    def _open(self, trainer: pl.Trainer) -> None:
         span = self.epochs * max(1, int(trainer.num_training_batches))
         value = min(1.0, trainer.global_step / span)
         if value != self._value:

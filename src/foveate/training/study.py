@@ -13,6 +13,7 @@ from foveate.core import expected
 from foveate.training.recipe import Recipe, Section, differences
 from foveate.training.run_folder import RunFolder
 from foveate.training.toml import describe_errors, read_toml, write_toml
+from foveate.training.words import Said
 
 PLAIN = "none"
 CONTROL = "wider"
@@ -214,12 +215,16 @@ class StudyFolder:
         """
         who = f"a study in {self.path}"
         if self.path.exists() and not self.path.is_dir():
-            raise NotADirectoryError(expected(who, "a folder", "a file", "choose another folder"))
+            raise NotADirectoryError(
+                expected(who, "a folder", Said("a file"), "choose another folder")
+            )
         if not self.path.exists() or all(f.name.startswith(".") for f in self.path.iterdir()):
             return
         if not self.study_path.is_file():
             raise ValueError(
-                expected(who, "a new, an empty or a study folder", "other files", "choose another")
+                expected(
+                    who, "a new, an empty or a study folder", Said("other files"), "choose another"
+                )
             )
         changed = differences(self.study, study)
         if changed:
@@ -227,11 +232,13 @@ class StudyFolder:
                 expected(
                     who,
                     "the study that the folder already holds",
-                    f"another one ({'; '.join(changed)})",
+                    Said(f"another one ({'; '.join(changed)})"),
                     "choose another folder, or delete this one",
                 )
             )
         if not resume:
             raise ValueError(
-                expected(who, "a new or an empty folder", "this study", "resume it, or choose anew")
+                expected(
+                    who, "a new or an empty folder", Said("this study"), "resume it, or choose anew"
+                )
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ from foveate.training.progress import Reporter, ShowProgress
 from foveate.training.quiet import interruptible, is_main_process, quiet, seed_all, seeded
 from foveate.training.recipe import ModelSection, Recipe
 from foveate.training.run_folder import RunFolder
+from foveate.training.words import Said
 
 
 class Interrupted(KeyboardInterrupt):
@@ -199,7 +201,8 @@ def _finish(
         {
             "top1": row["val_top1"],
             "top5": row["val_top5"],
-            "loss": row["val_loss"],
+            # JSON knows no NaN: the loss of a run that diverged is null.
+            "loss": row["val_loss"] if math.isfinite(row["val_loss"]) else None,
             "images": module.val_images,
             "classes": list(classes),
             "unreadable": [
@@ -235,6 +238,6 @@ def _how_to_go_on(run: RunFolder, recipe: Recipe) -> str:
     return expected(
         f"the run in {run.path}",
         f"{recipe.train.epochs} epochs",
-        f"Ctrl-C ({kept})",
+        Said(f"Ctrl-C ({kept})"),
         "pass --resume (resume=True) to continue it",
     )
