@@ -69,6 +69,10 @@ def _run(study: Study, target: StudyFolder, progress: bool | Reporter) -> StudyF
     epochs = study.recipe.train.epochs
 
     def run_all(reporter: Reporter) -> None:
+        # Costs come first: what cannot be counted or timed shows before hours of training.
+        if not target.costs:
+            reporter.note("measuring parameters, operations and latency")
+            write_json(target.costs_path, measure(study, classes, width, reason))
         for number, ((label, seed), recipe) in enumerate(recipes.items(), 1):
             run = target.run(label, seed)
             reporter.begin(f"{label} seed {seed}", number, epochs)
@@ -79,9 +83,6 @@ def _run(study: Study, target: StudyFolder, progress: bool | Reporter) -> StudyF
                 continue
             train(recipe, run.path, resume=True, progress=reporter, data=data)
             reporter.end()
-        if not target.costs:
-            reporter.note("measuring parameters, operations and latency")
-            write_json(target.costs_path, measure(study, classes, width, reason))
 
     _with_reporter(run_all, progress, epochs * len(recipes), len(recipes))
     return target

@@ -20,9 +20,12 @@ CONTROL = "wider"
 
 
 class LatencySection(Section):
-    """How latency is measured: batch size, most rounds, untimed rounds, and a bound in seconds."""
+    """How latency is measured: batch size, most rounds, untimed rounds, and a bound in seconds.
 
-    batch: int = Field(default=8, ge=1)
+    The batch has two images at least, since batch norm cannot train on one.
+    """
+
+    batch: int = Field(default=8, ge=2)
     repeats: int = Field(default=40, ge=5)
     warmup: int = Field(default=2, ge=1)
     seconds: float = Field(default=6.0, gt=0)
