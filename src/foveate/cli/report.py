@@ -31,7 +31,7 @@ def show(page: Path) -> None:
 
     console: Any = Console(highlight=False)
     rows = rows_of(read_study(page.parent))
-    for table in terminal_tables(rows, wide=console.width > 100):
+    for table in terminal_tables(rows, wide=console.width > 110):
         console.print(table)
     console.print(headline(rows), markup=False)
     typer.echo(f"table:  {page.parent / 'results.csv'}")

@@ -17,6 +17,8 @@ from foveate.explain.observe import undisturbed
 from foveate.models import stage_modules
 
 _WHO = "grad_cam"
+# What captum and autograd say where the module was not run, or nothing flows back to it.
+_UNRELATED = ("did not obtain any outputs", "not have been used", "not require grad")
 
 
 class GradCam(NamedTuple):
@@ -84,8 +86,8 @@ def grad_cam(
                 raw = attr.LayerGradCam(model, layer).attribute(
                     inputs, target=chosen, relu_attributions=True
                 )
-            except RuntimeError as error:
-                if "not have been used" not in str(error) and "not require grad" not in str(error):
+            except (AssertionError, RuntimeError) as error:
+                if not any(sign in str(error) for sign in _UNRELATED):
                     raise
                 rule = "a target_module that the scores depend on through autograd"
                 raise ValueError(expected(_WHO, rule, target_module or "the last stage")) from error

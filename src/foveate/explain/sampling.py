@@ -170,8 +170,8 @@ def _observe(
     found: list[tuple[str, nn.Module]] = []
     for site, module in inserted(model).items():
         # An identity start wraps the attention: the gate is then one of its parts.
-        parts = (part for part in module.modules() if callable(getattr(part, need, None)))
-        part = next((part for part in parts if callable(getattr(part, "gate", None))), None)
+        # A method is meant: timm's classes have a child of that name, the sigmoid.
+        part = next((p for p in module.modules() if _has(p, need) and _has(p, "gate")), None)
         if part is not None:
             found.append((site, part))
     if not found:
@@ -190,6 +190,10 @@ def _observe(
             offsets = part_any.offsets(maps[site]) if need == "offsets" else None
             entries.append((site, offsets, gate.float().mean(1)))
         return entries
+
+
+def _has(module: nn.Module, method: str) -> bool:
+    return callable(getattr(type(module), method, None))
 
 
 @contextmanager

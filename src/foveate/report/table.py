@@ -239,7 +239,7 @@ COLUMNS = [
     Column("top-1 %", _top1, "accuracy"),
     Column("to none, points", lambda row: _gap(row.against_none), "accuracy"),
     Column("p (Holm)", lambda row: _p(row.p_none), "accuracy"),
-    Column("verdict", lambda row: row.verdict, "accuracy", words=True),
+    Column("verdict", lambda row: row.verdict, "accuracy", words=True, wide=True),
     Column("to wider, points", lambda row: _gap(row.against_wider), "control"),
     Column("p (Holm)", lambda row: _p(row.p_wider), "control"),
     Column("verdict", lambda row: _against_wider(row), "control", words=True),
@@ -261,7 +261,7 @@ def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:
 
     Args:
         rows: What ``rows_of`` returned.
-        wide: Whether the terminal has more than 100 columns.
+        wide: Whether there is room for all columns, some 110; else verdicts are left out.
     """
     rich = require("rich.table", "train", "the terminal table")
     simple = require("rich.box", "train", "the terminal table").SIMPLE_HEAD

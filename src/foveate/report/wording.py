@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from foveate.report.reading import NONE, WIDER, StudyRecord, find_key
-from foveate.report.table import BETTER, WORSE, Row, points
+from foveate.report.table import BETTER, SAME, WORSE, Row, points
 
 
 def headline(rows: list[Row]) -> str:
@@ -27,6 +27,9 @@ def headline(rows: list[Row]) -> str:
         if names:
             parts.append(f"Significantly {word} than the plain network: {_join(names)}.")
     if parts:
+        same = [row.label for row in attentions if row.verdict == SAME]
+        if same:
+            parts.append(f"Not significantly different from it: {_join(same)}.")
         first = " ".join(parts)
     else:
         first = "No attention differs significantly from the plain network."
