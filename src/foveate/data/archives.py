@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foveate.core import expected, require
+from foveate.core import Words, expected, require
 from foveate.data.samples import ImageDataset, Sample, Unreadable, check_index
 
 FASHION_CLASSES = (
@@ -74,11 +74,11 @@ def read_idx(file: Path) -> Tensor:
         zeros, kind, rank = struct.unpack_from(">HBB", content)
         sizes = struct.unpack_from(f">{rank}I", content, 4)
     except (EOFError, OSError, zlib.error, struct.error) as error:
-        raise ValueError(expected(str(file), "an idx file of bytes", str(error))) from error
+        raise ValueError(expected(str(file), "an idx file of bytes", Words(error))) from error
     values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * rank)
     if zeros != 0 or kind != 8 or values.size != int(np.prod(sizes)):
         got = f"magic {zeros:04x} {kind:02x}, sizes {sizes}, {values.size} bytes"
-        raise ValueError(expected(str(file), "an idx file of bytes", got))
+        raise ValueError(expected(str(file), "an idx file of bytes", Words(got)))
     return torch.from_numpy(values.copy()).reshape(sizes)
 
 
@@ -100,7 +100,9 @@ def open_fashion_mnist(root: Path, split: str) -> ArrayDataset:
     labels = read_idx(_find_idx(root, f"{part}-labels-idx1-ubyte"))
     if images.dim() != 3 or labels.dim() != 1 or len(images) != len(labels):
         got = f"shapes {tuple(images.shape)} and {tuple(labels.shape)}"
-        raise ValueError(expected("fashion-mnist", f"as many labels as images in {root}", got))
+        raise ValueError(
+            expected("fashion-mnist", f"as many labels as images in {root}", Words(got))
+        )
     if len(labels) and int(labels.max()) >= len(FASHION_CLASSES):
         raise ValueError(expected("fashion-mnist", "labels below 10", int(labels.max())))
     return ArrayDataset(f"fashion-mnist/{split}", images, labels.tolist(), FASHION_CLASSES)
@@ -115,7 +117,7 @@ def _find_idx(root: Path, stem: str) -> Path:
         expected(
             "fashion-mnist",
             f"{stem}.gz in {root} or {root / 'FashionMNIST' / 'raw'}",
-            "no such file",
+            Words("no such file"),
             "fetch the four .gz files from https://github.com/zalandoresearch/fashion-mnist"
             " and name their folder as fashion-mnist:FOLDER (Debian: apt install"
             " dataset-fashion-mnist, then fashion-mnist:/usr/share/datasets/fashion-mnist)",
@@ -144,7 +146,7 @@ def open_cifar100(root: Path, split: str) -> ArrayDataset:
             expected(
                 "cifar100",
                 f"the extracted folder cifar-100-python in {root}",
-                "missing or corrupted files",
+                Words("missing or corrupted files"),
                 "fetch https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz, extract it"
                 " and name the folder it lies in as cifar100:FOLDER",
             )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foveate.core import expected
+from foveate.core import Words, expected
 from foveate.data.samples import Annotation
 
 
@@ -45,7 +45,7 @@ def decode_mask(runs: dict[str, Any]) -> Tensor:
     counts = runs["counts"]
     if not isinstance(counts, list) or sum(counts) != height * width:
         rule = f"uncompressed run lengths that sum to {height}*{width}"
-        got = sum(counts) if isinstance(counts, list) else type(counts).__name__
+        got = sum(counts) if isinstance(counts, list) else Words(type(counts).__name__)
         raise ValueError(expected("decode_mask", rule, got))
     flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
     return torch.from_numpy(np.ascontiguousarray(flat.reshape(width, height).T))
@@ -102,7 +102,9 @@ def read_annotations(file: Path, classes: Sequence[str]) -> dict[str, Annotation
         }
     except (KeyError, TypeError, ValueError) as error:
         rule = "COCO annotations with uncompressed run lengths"
-        raise ValueError(expected(str(file), rule, f"{type(error).__name__}: {error}")) from error
+        raise ValueError(
+            expected(str(file), rule, Words(f"{type(error).__name__}: {error}"))
+        ) from error
 
 
 def _annotation(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from foveate.core import expected
+from foveate.core import Words, expected
 from foveate.data.coco import read_annotations
 from foveate.data.images import EXTENSIONS, UnreadableImageError, read_image
 from foveate.data.samples import Annotation, ImageDataset, Sample, Unreadable, check_index
@@ -17,7 +17,7 @@ _WHO = "open_dataset"
 _LAYOUT = "lay it out as FOLDER/CLASS/*.png, or FOLDER/train/CLASS and FOLDER/val/CLASS"
 
 
-def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
     """Return a key that sorts numbers by value, so that ``img9`` comes before ``img10``.
 
     Example:
@@ -25,8 +25,8 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
         ['a', 'img9', 'img10']
     """
     parts = re.split(r"([0-9]+)", text.lower())
-    key = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
-    return (*key, (1, 0, text))
+    key = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+    return key, text
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -84,7 +84,7 @@ class FolderDataset(ImageDataset):
         if missing:
             remedy = f"add {self.folder / missing[0]}, or put the classes directly into the folder"
             raise ValueError(
-                expected(_WHO, "both train and val in the folder", ", ".join(names), remedy)
+                expected(_WHO, "both train and val in the folder", Words(", ".join(names)), remedy)
             )
         listed = {name: _list_classes(self.folder / name, 1) for name in ("train", "val")}
         self.classes = tuple(listed["train"])
@@ -92,7 +92,7 @@ class FolderDataset(ImageDataset):
         if differ:
             where = "train" if differ[0] in listed["train"] else "val"
             rule = f"the same classes in train and val of {self.folder}"
-            raise ValueError(expected(_WHO, rule, f"{differ[0]!r} in {where} alone"))
+            raise ValueError(expected(_WHO, rule, Words(f"{differ[0]!r} in {where} alone")))
         self._take(listed[self.split])
 
     def _read_classes(self, seed: int) -> None:
@@ -144,10 +144,10 @@ def _list_classes(folder: Path, least: int) -> dict[str, list[Path]]:
         loose = len(image_files(folder))
         got = f"{folder} with {loose} images and no class folder" if loose else f"none in {folder}"
         kinds = ", ".join(extension[1:] for extension in EXTENSIONS)
-        raise ValueError(expected(_WHO, f"images ({kinds}) by class", got, _LAYOUT))
+        raise ValueError(expected(_WHO, f"images ({kinds}) by class", Words(got), _LAYOUT))
     if len(listed) < 2:
         got = f"only {next(iter(listed))!r} in {folder}"
-        raise ValueError(expected(_WHO, "a folder of at least two classes", got, _LAYOUT))
+        raise ValueError(expected(_WHO, "a folder of at least two classes", Words(got), _LAYOUT))
     for name, files in listed.items():
         if len(files) < least:
             rule = f"at least {least} image{'s' if least > 1 else ''} in each class"
@@ -155,5 +155,5 @@ def _list_classes(folder: Path, least: int) -> dict[str, list[Path]]:
             if least > 1:
                 remedy += ", or make train and val folders yourself"
             got = f"{len(files)} in {folder / name}"
-            raise ValueError(expected(_WHO, rule, got, remedy))
+            raise ValueError(expected(_WHO, rule, Words(got), remedy))
     return listed

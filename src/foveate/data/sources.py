@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from foveate.core import check_choice, check_positive_int, expected, suggest
+from foveate.core import Words, check_choice, check_positive_int, expected, suggest
 from foveate.data.archives import open_cifar100, open_fashion_mnist
 from foveate.data.folder import FolderDataset
 from foveate.data.samples import ImageDataset, Subset
@@ -37,7 +37,7 @@ def parse_source(source: str) -> tuple[str, Path | None]:
         ('fashion-mnist', PosixPath('data'))
     """
     if not isinstance(source, str):
-        raise TypeError(expected(_WHO, "a string source", type(source).__name__))
+        raise TypeError(expected(_WHO, "a string source", Words(type(source).__name__)))
     head, colon, root = source.partition(":")
     if head in _OPENERS and (root or not colon):
         return head, Path(root or "data").expanduser()

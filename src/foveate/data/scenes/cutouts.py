@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foveate.core import expected, require
+from foveate.core import Words, expected, require
 from foveate.data.folder import image_files, natural_key, subfolders
 from foveate.data.images import UnreadableImageError, open_image, read_image
 from foveate.data.scenes.shapes import Plane, Stamp
@@ -62,11 +62,11 @@ def list_cutouts(folder: Path, split: str, seed: int) -> dict[str, tuple[Path, .
     if len(groups) < 2:
         got = f"{len(groups)} class{'es' if not groups else ''} in {folder}"
         remedy = "make one subfolder a class"
-        raise ValueError(expected(_WHO, f"{rule} of at least two classes", got, remedy))
+        raise ValueError(expected(_WHO, f"{rule} of at least two classes", Words(got), remedy))
     for name, files in groups.items():
         if not files:
             remedy = "add png or webp files or remove the folder"
-            raise ValueError(expected(_WHO, rule, f"none in {folder / name}", remedy))
+            raise ValueError(expected(_WHO, rule, Words(f"none in {folder / name}"), remedy))
     return {name: _held_out(files, folder, split, seed) for name, files in groups.items()}
 
 
@@ -82,6 +82,13 @@ def list_backgrounds(folder: Path, split: str, seed: int) -> tuple[Path, ...]:
     return _held_out(files, folder, split, seed)
 
 
+def _visible_box(image: Any) -> tuple[int, int, int, int] | None:
+    """Return left, top, right, bottom of the pixels of at least half opacity."""
+    opaque = image.getchannel("A").point([255 if cover >= 128 else 0 for cover in range(256)])
+    box: tuple[int, int, int, int] | None = opaque.getbbox()
+    return box
+
+
 @lru_cache(maxsize=256)
 def _load_cutout(path: Path) -> Any:
     """Return the RGBA image, cropped to what is visible, at most 256 pixels a side."""
@@ -92,7 +99,7 @@ def _load_cutout(path: Path) -> Any:
     if "A" not in image.mode and "transparency" not in image.info:
         raise MaterialError(path, "no transparency: not a cut-out")
     image = image.convert("RGBA")
-    box = image.getchannel("A").point(lambda cover: 255 if cover >= 128 else 0).getbbox()
+    box = _visible_box(image)
     if box is None:
         raise MaterialError(path, "nothing visible in it")
     image = image.crop(box)
@@ -136,7 +143,7 @@ def stamp_cutout(
         image = image.transpose(pillow.Transpose.FLIP_LEFT_RIGHT)
     degrees = 15.0 * np.sin(angle)
     image = image.rotate(degrees, resample=pillow.Resampling.BICUBIC, expand=True)
-    image = image.crop(image.getchannel("A").getbbox())
+    image = image.crop(_visible_box(image))
     ratio = 2 * radius / max(image.size)
     width, height = (max(1, min(size, round(side * ratio))) for side in image.size)
     image = image.resize((width, height), resample=pillow.Resampling.LANCZOS)

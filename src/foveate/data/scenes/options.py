@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from foveate.core import check_choice, check_positive_int, expected
+from foveate.core import Words, check_choice, check_positive_int, expected
 from foveate.data.scenes.shapes import SHAPES
 
 CUES = ("color", "match", "none")
@@ -101,6 +101,8 @@ class SceneOptions:
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(expected(_WHO, f"a number {name}", f"{value!r} ({type(value).__name__})"))
+        raise TypeError(
+            expected(_WHO, f"a number {name}", Words(f"{value!r} ({type(value).__name__})"))
+        )
     if not (math.isfinite(value) and low <= value <= high):
         raise ValueError(expected(_WHO, f"{name} in [{low:g}, {high:g}]", value))

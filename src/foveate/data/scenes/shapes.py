@@ -46,13 +46,12 @@ def _star(u: Plane, v: Plane) -> Plane:
     notch = (0.42 * math.cos(spike), 0.42 * math.sin(spike))
     length = math.hypot(notch[1], 1.0 - notch[0])
     normal = (notch[1] / length, (1.0 - notch[0]) / length)
-    along: Plane = radius * (normal[0] * np.cos(angle) + normal[1] * np.sin(angle))
-    inside: Plane = normal[0] - along
-    return inside
+    return normal[0] - radius * (normal[0] * np.cos(angle) + normal[1] * np.sin(angle))
 
 
 def _crescent(u: Plane, v: Plane) -> Plane:
-    return np.minimum(_disc(u, v) + 0.05, -_disc(u - 0.5, v) + 0.18)
+    left: Plane = np.minimum(0.95 - np.hypot(u, v), np.hypot(u - 0.5, v) - 0.72)
+    return left
 
 
 SHAPES: dict[str, _Shape] = {

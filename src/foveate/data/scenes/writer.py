@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from foveate.core import expected, require
+from foveate.core import Words, expected, require
 from foveate.data.coco import encode_mask, mask_box, to_xywh
 from foveate.data.samples import Annotation, Unreadable
 from foveate.data.scenes.dataset import Scenes
@@ -80,7 +80,7 @@ def write_scenes(
     if visible and not force:
         got = f"{folder} with {', '.join(visible[:5])}"
         remedy = "name another folder, or replace its train, val and annotations with --force"
-        raise ValueError(expected(who, "an empty folder", got, remedy))
+        raise ValueError(expected(who, "an empty folder", Words(got), remedy))
     splits = [
         Scenes("train", size=size, seed=seed, count=count, options=options),
         Scenes("val", size=size, seed=seed, count=val, options=options),
@@ -104,7 +104,7 @@ def write_scenes(
             images[scenes.split] = _write_split(partial, scenes, unreadable, tick)
         if not all(images.values()):
             reason = f"{unreadable[0].name}: {unreadable[0].reason}"
-            raise ValueError(expected(who, "readable cut-outs and backgrounds", reason))
+            raise ValueError(expected(who, "readable cut-outs and backgrounds", Words(reason)))
         for part in _PARTS:
             if (folder / part).exists():
                 shutil.rmtree(folder / part)
