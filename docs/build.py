@@ -1,0 +1,230 @@
+"""Make what the documentation shows from the project itself.
+
+python docs/build.py                       README's tables from the registry and docs/results
+python docs/build.py --check               the same, but only say whether they are up to date
+python docs/build.py --picture             docs/images/first-look.png (trains for a few minutes)
+python docs/build.py --add STUDY NAME      keep a study's numbers as docs/results/NAME.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
+RESULTS = DOCS / "results"
+PICTURE = DOCS / "images" / "first-look.png"
+CHANNELS = 256
+
+
+def attentions_table() -> str:
+    """Every attention of the registry as a Markdown table."""
+    from foveate import attention_spec, list_attentions
+
+    lines = [
+        f"| name | attention | kind | year | default site | parameters at C = {CHANNELS} | paper |",
+        "|---|---|---|---|---|---:|---|",
+    ]
+    for name in list_attentions():
+        spec = attention_spec(name)
+        paper = f"[{spec.paper}](https://arxiv.org/abs/{spec.paper})"
+        lines.append(
+            f"| `{name}` | {spec.title} | {spec.kind} | {spec.year} | `{spec.site}` |"
+            f" {spec.params(CHANNELS):,} | {paper} |"
+        )
+    return "\n".join(lines)
+
+
+def results_table() -> str:
+    """The kept results as Markdown: one table per study, with its conditions below."""
+    parts = []
+    for path in sorted(RESULTS.glob("*.json")):
+        study = json.loads(path.read_text(encoding="utf-8"))
+        columns = study["columns"]
+        lines = [
+            f"**{study['model']} on {study['data']}.** {study['headline']}",
+            "",
+            "| " + " | ".join(columns) + " |",
+            "|" + "|".join(["---"] + ["---:"] * (len(columns) - 1)) + "|",
+        ]
+        lines += ["| " + " | ".join(row) + " |" for row in study["rows"]]
+        lines += ["", f"`{study['command']}`  ", study["conditions"]]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) if parts else "Not run."
+
+
+TABLES: dict[str, Callable[[], str]] = {"attentions": attentions_table, "results": results_table}
+
+
+def fill(text: str) -> str:
+    """Put the present tables between the markers of a page; a page without markers is kept."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+        if (begin in text) != (end in text):
+            raise SystemExit(f"{README.name}: one of the markers {begin} and {end} is missing")
+        if begin in text:
+            pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+            made = f"{begin}\n{table()}\n{end}"
+            text = pattern.sub(lambda _, made=made: made, text)
+    return text
+
+
+def add_results(folder: str, name: str) -> Path:
+    """Keep the numbers of a finished study, as the README will show them."""
+    from foveate.report import headline, read_study, rows_of
+    from foveate.report.table import columns
+
+    study = read_study(folder)
+    rows = rows_of(study)
+    unfinished = [row.label for row in rows if row.runs < row.wanted]
+    if unfinished:
+        raise SystemExit(f"{folder}: runs are missing for {', '.join(unfinished)}")
+    run = study.any_run()
+    if run is None or not study.costs:
+        raise SystemExit(f"{folder}: no runs, or no costs")
+    shown = [c for c in columns("accuracy") if c.title not in ("runs", "verdict")]
+    shown += [c for c in columns("cost") if c.table == "cost"]
+    environment: dict[str, Any] = dict(run.environment)
+    versions = environment.get("versions", {})
+    content = {
+        "data": run.config["data"]["source"].split(":")[0],
+        "model": run.config["model"]["name"],
+        "headline": headline(rows),
+        "columns": [column.title for column in shown],
+        "rows": [[column.text(row) for column in shown] for row in rows],
+        # The numbers behind the texts, for whoever wants to compute with them.
+        "top1_by_seed": {label: study.scores(label) for label in study.labels},
+        "estimates": {row.label: asdict(row.top1) for row in rows if row.top1},
+        "costs": dict(study.costs),
+        "command": re.sub(r"(fashion-mnist|cifar100):\S+", r"\1:ROOT", environment["command"]),
+        "commit": environment.get("commit"),
+        "machine": environment.get("machine"),
+        "versions": versions,
+        "cost_conditions": dict(study.conditions),
+        "conditions": _conditions(study, environment, versions),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _conditions(study: Any, environment: dict[str, Any], versions: dict[str, Any]) -> str:
+    machine = environment.get("machine") or {}
+    processor = machine.get("processor") if isinstance(machine, dict) else machine
+    threads = environment.get("threads")
+    commit = environment.get("commit")
+    return (
+        f"{len(study.seeds)} seeds, {processor}, {threads} threads, torch {versions.get('torch')},"
+        f" foveate {versions.get('foveate')}, commit {commit[:12] if commit else 'not known'}."
+        " Intervals are 95 %, over seeds; times are ratios measured in one run, with their spread."
+    )
+
+
+def picture(size: int = 96, epochs: int = 12, rows: tuple[int, ...] = ()) -> Path:
+    """Train a small gated network on generated scenes and show what its gates read."""
+    import tempfile
+
+    import torch
+
+    import foveate
+    from foveate.data import open_dataset
+    from foveate.explain import figures, grad_cam, sampling_points
+    from foveate.training import RunFolder, default_recipe, train
+
+    recipe = default_recipe("scenes").changed(
+        **{
+            "data.size": size,
+            "data.limit_train": 2000,
+            "model.name": "resnet10t",
+            "model.attention": "das",
+            "model.width": 0.5,
+            "train.epochs": epochs,
+        }
+    )
+    dataset = open_dataset("scenes", "val", size=size, limit=recipe.data.limit_val)
+    with tempfile.TemporaryDirectory() as folder:
+        run: RunFolder = train(recipe, folder, progress=True)
+        model = run.load_model()
+        prepare = run.prepare
+        chosen = list(rows) or _legible(model, dataset, prepare)
+        images = torch.stack([prepare(dataset[index].image) for index in chosen])
+    torch.manual_seed(0)
+    options = {"num_classes": len(dataset.classes), "width": recipe.model.width}
+    fresh = foveate.create_model("resnet10t", "das", **options).eval()
+    boxes = [dataset.annotation(index).boxes for index in chosen]
+    centers = torch.stack(
+        [torch.stack([(b[0, 1] + b[0, 3] - 1) / 2, (b[0, 0] + b[0, 2] - 1) / 2]) for b in boxes]
+    )
+    labels = [dataset[index].label for index in chosen]
+    heat = grad_cam(model, images, classes=labels).maps
+    before, after = (sampling_points(m, images, centers)[1:3] for m in (fresh, model))
+    titles = ("the image", "gate reads here, untrained", "and trained", "its gate", "Grad-CAM")
+    figure = figures.new_figure(12.5, 2.56 * len(chosen) + 0.72, dpi=100)
+    axes = figure.subplots(len(chosen), 5, squeeze=False)
+    for row, index in enumerate(chosen):
+        image = dataset[index].image
+        figures.draw_image(axes[row][0], image, boxes[row])
+        figures.draw_points(axes[row][1], image, before, row, boxes[row])
+        figures.draw_points(axes[row][2], image, after, row, boxes[row])
+        figures.draw_gate(axes[row][3], after[-1], row)
+        figures.draw_heat(axes[row][4], image, heat[row], boxes[row])
+        for ax, title in zip(axes[row], titles, strict=True):
+            ax.set_title(title if row == 0 else "", fontsize=12)
+    handles, _ = axes[0][2].get_legend_handles_labels()
+    names = [f"gate after {s.site}, {s.map_size[0]} x {s.map_size[1]} map" for s in after]
+    figure.legend(handles, names, loc="lower center", ncol=4, fontsize=11, frameon=False)
+    bottom = 0.42 / figure.get_figheight()
+    top = 1 - 0.32 / figure.get_figheight()
+    figure.subplots_adjust(0.005, bottom, 0.995, top, wspace=0.03, hspace=0.03)
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_bytes(figures.png_bytes(figure, colors=255))
+    return PICTURE
+
+
+def _legible(model: Any, dataset: Any, prepare: Any, count: int = 2) -> list[int]:
+    """Images of different classes that the network gets right."""
+    import torch
+
+    found: dict[int, int] = {}
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        with torch.no_grad():
+            guess = int(model(prepare(sample.image)[None]).argmax())
+        if guess == sample.label:
+            found.setdefault(sample.label, index)
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def main() -> None:
+    """Do what the arguments ask for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if outdated")
+    parser.add_argument("--picture", action="store_true", help="make the README's picture")
+    parser.add_argument("--add", nargs=2, metavar=("STUDY", "NAME"), help="keep a study's numbers")
+    arguments = parser.parse_args()
+    if arguments.picture:
+        print(picture())
+    if arguments.add:
+        print(add_results(*arguments.add))
+    old = README.read_text(encoding="utf-8") if README.is_file() else ""
+    new = fill(old)
+    if arguments.check and new != old:
+        sys.exit(f"{README.name} is not up to date; run: python docs/build.py")
+    if new != old:
+        README.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
