@@ -93,26 +93,29 @@ def _cost_chart(
         if row.top1 is None:
             continue
         x, y = row.costs[key] / unit, 100 * row.top1.mean
-        half = 100 * (row.top1.half_width or 0.0)
+        # With two seeds an interval can reach past what an accuracy can be; the chart does not.
+        down = max(0.0, 100 * (row.top1.low if row.top1.low is not None else row.top1.mean))
+        up = min(100.0, 100 * (row.top1.high if row.top1.high is not None else row.top1.mean))
         low = (row.costs.get(f"{key}_low") or row.costs[key]) / unit
         high = (row.costs.get(f"{key}_high") or row.costs[key]) / unit
-        places[row.label] = (x, y, half, low, high)
-    y_low, y_high = padded([v for _, y, h, _, _ in places.values() for v in (y - h, y + h)])
+        places[row.label] = (x, y, down, up, low, high)
+    y_low, y_high = padded([v for _, _, down, up, _, _ in places.values() for v in (down, up)])
+    y_high += 0.1 * (y_high - y_low)  # Room for the words above the bars.
     x_low, x_high = padded([v for *_, low, high in places.values() for v in (low, high)], 0.12)
     said = "; ".join(f"{label}: {x:.3g}, {y:.1f} %" for label, (x, y, *_) in places.items())
     chart = Chart(
         title=title,
         description=f"{x_label}, top-1: {said}",
-        x_range=(x_low, x_high + 0.12 * (x_high - x_low)),  # Room for the words on the right.
+        x_range=(x_low, x_high),
         y_range=(y_low, y_high),
         x_label=x_label,
         y_label="top-1 %",
     )
-    for label, (x, y, half, low, high) in places.items():
-        chart.error_bar((x, y - half), (x, y + half), style[label])
+    for label, (x, y, down, up, low, high) in places.items():
+        chart.error_bar((x, down), (x, up), style[label])
         chart.error_bar((low, y), (high, y), style[label])
         chart.dot((x, y), style[label])
-        chart.label((x, y), label, style[label])
+        chart.label((x, up), label, style[label])
     return chart.render()
 
 

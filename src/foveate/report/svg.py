@@ -14,7 +14,7 @@ from html import escape
 Point = tuple[float, float]
 
 
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
+def ticks(low: float, high: float, count: int = 6) -> list[float]:
     """Round numbers that cover [low, high], about ``count`` of them.
 
     Example:
@@ -117,7 +117,7 @@ class Chart:
         )
 
     def label(self, point: Point, text: str, style: str) -> None:
-        """A word beside a point; words are moved apart when rendered."""
+        """A word above a point; words are moved apart when rendered."""
         self._labels.append((self.x(point[0]), self.y(point[1]), text, style))
 
     def render(self) -> str:
@@ -155,20 +155,21 @@ class Chart:
         return parts
 
     def _placed(self) -> list[str]:
-        """Labels beside their points, pushed down where two would overlap."""
+        """Labels above their points, moved up where two would overlap."""
         parts: list[str] = []
         taken: list[tuple[float, float, float]] = []
-        for x, y, text, style in sorted(self._labels, key=lambda entry: entry[1]):
-            wide = 7.0 * len(text)
-            left = x + 9 if x + 9 + wide < self.width else x - 9 - wide
-            down = y - 6
+        for x, y, text, style in sorted(self._labels, key=lambda entry: -entry[1]):
+            half = 3.8 * len(text)
+            center = min(max(x, self._left + half), self.width - half)
+            up = y - 7
             while any(
-                abs(down - other) < 13 and left < end and left + wide > begin
-                for begin, end, other in taken
+                abs(up - other_up) < 14 and abs(center - other) < half + other_half
+                for other, other_up, other_half in taken
             ):
-                down += 13
-            taken.append((left, left + wide, down))
+                up -= 14
+            taken.append((center, up, half))
             parts.append(
-                f'<text class="word {style}" x="{left:.1f}" y="{down:.1f}">{escape(text)}</text>'
+                f'<text class="word {style}" x="{center:.1f}" y="{up:.1f}"'
+                f' text-anchor="middle">{escape(text)}</text>'
             )
         return parts
