@@ -17,7 +17,7 @@ _WHO = "open_dataset"
 _LAYOUT = "lay it out as FOLDER/CLASS/*.png, or FOLDER/train/CLASS and FOLDER/val/CLASS"
 
 
-def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
+def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     """Return a key that sorts numbers by value, so that ``img9`` comes before ``img10``.
 
     Example:
@@ -25,8 +25,8 @@ def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
         ['a', 'img9', 'img10']
     """
     parts = re.split(r"([0-9]+)", text.lower())
-    key = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
-    return key, text
+    key = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+    return tuple(key), text
 
 
 def subfolders(folder: Path) -> list[Path]:
