@@ -1,0 +1,116 @@
+"""`foveate compare` and `foveate report`, from the words typed to the files written."""
+
+import csv
+import json
+import shlex
+import sys
+
+import pytest
+
+from foveate.cli import main
+from foveate.cli.compare import _options, _seeds, _slug, _where
+
+pytest.importorskip("lightning")
+TINY = shlex.split(
+    "compare scenes --model resnet10t --attentions none,das --seeds 2 --epochs 1 --size 32"
+    " --batch-size 8 --limit-train 16 --limit-val 8 --stem small --images 1 --no-control --quiet"
+)
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return ended.value.code or 0
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare") / "study"
+    # Without captum all the rest must be there; the report says what is not.
+    patch = pytest.MonkeyPatch()
+    patch.setitem(sys.modules, "captum.attr", None)
+    assert run(*TINY, "--option", "das.alpha=0.1", "--out", folder) == 0
+    patch.undo()
+    return folder
+
+
+def test_a_study_ends_in_a_table_and_a_report(study):
+    with (study / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == ["none", "das"]
+    assert all(int(row["runs"]) == 2 for row in rows)
+    assert int(rows[1]["params"]) > int(rows[0]["params"]) > 0
+    assert float(rows[1]["forward_ratio"]) > 0
+    for row in rows:
+        kept = [
+            json.loads((study / "runs" / f"{row['label']}-seed{seed}" / "result.json").read_text())
+            for seed in (0, 1)
+        ]
+        assert float(row["top1_mean"]) == pytest.approx(sum(one["top1"] for one in kept) / 2)
+    config = (study / "runs" / "das-seed1" / "config.toml").read_text()
+    assert "alpha = 0.1" in config and "seed = 1" in config and 'stem = "small"' in config
+    page = (study / "report.html").read_text()
+    assert "resnet10t on scenes" in page
+    assert "Grad-CAM is left out" in page and "das: sampling points" in page
+
+
+def test_the_same_command_again_redoes_nothing_but_the_report(study, capsys):
+    watched = [*study.glob("runs/*/result.json"), *study.glob("explain/*"), study / "costs.json"]
+    before = {path: path.stat().st_mtime_ns for path in watched}
+    assert len(before) >= 4 + 4 + 1
+    (study / "report.html").unlink()
+    assert run(*TINY, "--option", "das.alpha=0.1", "--out", study) == 0
+    assert {path: path.stat().st_mtime_ns for path in watched} == before
+    assert str(study / "report.html") in capsys.readouterr().out
+    assert (study / "report.html").is_file()
+
+
+def test_the_report_is_written_again_from_the_folder_alone(study, capsys):
+    first = (study / "report.html").read_bytes()
+    (study / "report.html").unlink()
+    (study / "results.csv").unlink()
+    assert run("report", study) == 0
+    assert (study / "report.html").read_bytes() == first
+    out = capsys.readouterr().out
+    assert "das" in out and "results.csv" in out
+
+
+def test_another_study_in_the_folder_is_refused(study, capsys):
+    assert run(*TINY, "--out", study) == 1
+    assert "alpha" in capsys.readouterr().err
+    assert run(*TINY, "--option", "das.alpha=0.1", "--no-resume", "--out", study) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--attentions", "none,dass"], "das"),
+        (["--attentions", "das"], "none"),
+        (["--seeds", "three"], "a number"),
+        (["--option", "alpha=0.1"], "das.alpha=0.1"),
+        (["--model", "resnet1818"], "resnet18"),
+        (["--optimizer", "adan"], "adamw"),
+    ],
+)
+def test_wrong_words_end_in_one_line(tmp_path, capsys, words, message):
+    assert run("compare", "scenes", *words, "--out", tmp_path / "s", "--quiet") == 1
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+    assert not list(tmp_path.glob("s/runs/*"))
+
+
+def test_a_missing_study_is_named(tmp_path, capsys):
+    assert run("report", tmp_path) == 1
+    assert "study.toml" in capsys.readouterr().err
+
+
+def test_words_are_read():
+    assert _seeds("3") == 3 and _seeds("3,5") == [3, 5] and _seeds("7,") == [7]
+    assert _options(["das.alpha=0.1", "das.rounding=ceil", "se.reduction=8"]) == {
+        "das": {"alpha": 0.1, "rounding": "ceil"},
+        "se": {"reduction": 8},
+    }
+    assert _where("stages") == "stages" and _where("layer?,stem") == ["layer?", "stem"]
+    assert _slug("torchvision/resnet18") == "resnet18"
+    assert _slug("fashion-mnist:/some/where") == "fashion-mnist"
+    assert _slug("/photos/my cats/") == "my-cats"
