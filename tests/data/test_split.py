@@ -10,7 +10,7 @@ from foveate.data.split import shuffled, split_places, stratified
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=300)
 @given(labels=LABELS, limit=st.integers(1, 100), seed=st.integers(0, 9))
 def test_a_limit_is_met_exactly_and_keeps_the_shares(labels, limit, seed):
     names = [str(place) for place in range(len(labels))]
@@ -22,8 +22,14 @@ def test_a_limit_is_met_exactly_and_keeps_the_shares(labels, limit, seed):
     for label, total in all_of.items():
         share = len(chosen) * total / len(labels)
         # The floor of one image a class takes from the large classes, one each at most per class.
-        assert share - len(all_of) <= got[label] <= share + 1
+        assert share - len(all_of) <= got[label] <= max(1, share + 1)
     assert stratified(labels, names, limit, seed) == chosen
+
+
+def test_no_class_loses_its_only_image_to_the_rounding():
+    labels = [0, 0, 0, 1, 2]
+    chosen = stratified(labels, list("abcde"), 3, seed=0)
+    assert sorted(labels[place] for place in chosen) == [0, 1, 2]
 
 
 def test_equal_classes_get_equal_parts():

@@ -70,9 +70,11 @@ def stratified(labels: Sequence[int], names: Sequence[str], limit: int, seed: in
     share = {label: limit * len(places) / len(labels) for label, places in groups.items()}
     floor = 1 if limit >= len(groups) else 0
     quota = {label: max(floor, int(part)) for label, part in share.items()}
-    # The floor of one can overshoot: take back where most was given beyond the share.
+    # The floor of one can overshoot: take back where most was given beyond the share, but no
+    # class's only image.
     while sum(quota.values()) > limit:
-        quota[max(quota, key=lambda label: (quota[label] - share[label], quota[label], label))] -= 1
+        spare = [label for label in quota if quota[label] > floor]
+        quota[max(spare, key=lambda label: (quota[label] - share[label], label))] -= 1
     for label in sorted(groups, key=lambda label: (quota[label] - share[label], label)):
         if sum(quota.values()) == limit:
             break
