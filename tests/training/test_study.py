@@ -226,6 +226,9 @@ def test_default_studies_suit_the_source_and_spare_the_disk():
     assert study.recipe.model.stem == "small"
     assert study.seeds == [0, 1, 2, 3, 4]
     assert not study.recipe.train.keep_checkpoints
+    assert default_recipe().model.width == 0.25
+    assert default_recipe("scenes", "mobilenetv3_small_100").model.width == 1.0
+    assert default_recipe("scenes", "resnet18").model.width == 0.25
     assert default_recipe("photos").data.augment == "imagenet"
     assert default_study().recipe.data.source == "scenes"
 
