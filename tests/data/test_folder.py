@@ -46,9 +46,11 @@ def test_hidden_and_other_files_are_ignored_and_kinds_of_images_are_not(make_fol
     picture.save(root / "cat" / ".hidden.png")
     (root / ".cache").mkdir()
     picture.save(root / ".cache" / "x.png")
+    (root / "dog" / "linked").symlink_to(root / "cat" / "deep")
     (root / "cat" / "notes.txt").write_text("no image")
     both = [open_dataset(str(root), split) for split in ("train", "val")]
-    names = sorted(path.name for d in both for path in d.paths if path.parent.name != "dog")
+    assert sorted(p.name for d in both for p in d.paths if p.parent.name == "linked") == ["g.png"]
+    names = sorted(path.name for d in both for path in d.paths if "dog" not in path.parts)
     assert names == sorted(
         ["a.JPG", "b.jpeg", "c.bmp", "d.webp", "e.tif", "f.TIFF", "g.png", "img0.png", "img1.png"]
     )

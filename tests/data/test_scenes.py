@@ -277,6 +277,25 @@ def test_flat_cutouts_are_classes_by_stem_and_can_carry_a_cue(make_cutouts):
     assert scenes.annotation(0).cue is not None
 
 
+def test_a_marker_before_the_corner_of_a_cutout_belongs_to_the_marker_alone(tmp_path):
+    from PIL import Image
+
+    for name in ("full", "other"):
+        Image.new("RGBA", (20, 20), (90, 90, 90, 255)).save(tmp_path / f"{name}.png")
+    options = SceneOptions(objects=tmp_path, cue="color", far_fraction=0, scale=0.5)
+    scenes = Scenes("train", size=64, count=40, options=options)
+    hidden = 0
+    for index in range(40):
+        scene, note, image = scenes.plan(index), scenes.annotation(index), scenes[index].image
+        marker = note.mask & ~note.masks[0]
+        assert marker.sum().item() == pytest.approx(math.pi * (64 * CUE_RADIUS) ** 2, rel=0.25)
+        y, x = (int(64 * place) for place in scene.cue_center)
+        assert marker[y, x] and image[:, y, x].tolist() == as_bytes(HUES[scene.cue_hue]).tolist()
+        x1, y1, x2, y2 = note.boxes[0].int().tolist()
+        hidden += int((~note.masks[0][y1:y2, x1:x2] & marker[y1:y2, x1:x2]).sum())
+    assert hidden > 0  # or no marker ever lay before a cut-out, and nothing was tested
+
+
 def test_val_gets_cutouts_that_train_never_shows(make_cutouts):
     root = make_cutouts({"cat": 10, "dog": 4})
     options = SceneOptions(objects=root)
