@@ -13,7 +13,7 @@ TOLERANCE = {
 
 
 def assert_same(got, want, what="result", limit=None):
-    """Fail unless ``got`` has the shape and dtype of ``want`` and is as near as its dtype allows."""
+    """Fail unless ``got`` is as near ``want`` as its dtype allows, in the same shape."""
     limit = TOLERANCE[got.dtype] if limit is None else limit
     if limit >= 0.1:
         raise ValueError(f"{what}: a limit of {limit} would let anything pass")

@@ -335,3 +335,17 @@ def test_an_unfinished_folder_says_how_to_finish_it(recipe, tmp_path):
     run.start(recipe)
     with pytest.raises(FileNotFoundError, match="--resume"):
         run.load_model()
+
+
+@pytest.mark.slow
+def test_worker_processes_change_nothing(recipe, tmp_path):
+    alone = train(recipe, tmp_path / "alone", progress=False)
+    helped = train(recipe.changed(**{"data.workers": 2}), tmp_path / "helped", progress=False)
+    assert numbers(alone) == numbers(helped)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_is_saved_under_its_own_names(recipe, tmp_path):
+    plan = recipe.changed(**{"train.compile": True, "train.epochs": 1})
+    run = train(plan, tmp_path / "run", progress=False)
+    assert evaluate(run)["loss"] == pytest.approx(run.result["loss"], rel=1e-4)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.core import MissingExtraError, check_positive_int, expected
+from foveate.core.files import write_bytes
 from foveate.explain import figures
 from foveate.explain.grad_cam import GradCam, grad_cam
 from foveate.explain.sampling import SiteGate, SitePoints, gate_maps, sampling_points, strongest
@@ -85,7 +86,7 @@ def write_gallery(
         images.append({"name": example.name, "class": classes[example.label], "panels": panels})
     content = {"seed": seed, "asked": count, "images": images, "notes": list(dict.fromkeys(notes))}
     path = out / "index.json"
-    _write(path, json.dumps(content, indent=1).encode())
+    write_bytes(path, json.dumps(content, indent=1).encode())
     return path
 
 
@@ -154,7 +155,7 @@ def _panels(
 
     def save(figure: Any, kind: str, variant: str, caption: str, alt: str) -> dict[str, str]:
         name = f"{index}-{kind}-{variant}.png" if variant else f"{index}-{kind}.png"
-        _write(out / name, figures.png_bytes(figure))
+        write_bytes(out / name, figures.png_bytes(figure))
         return {"file": name, "kind": kind, "variant": variant, "caption": caption, "alt": alt}
 
     box = "" if example.boxes is None else ", the deciding object in a dashed box"
@@ -211,12 +212,3 @@ def _gate_panel(gates: list[SiteGate], index: int) -> Any:
         figures.draw_gate(ax, gate, index)
     figure.subplots_adjust(left=0.02, right=0.98, top=0.91, bottom=0.01, hspace=0.24, wspace=0.05)
     return figure
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

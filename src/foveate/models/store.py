@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import nn
 
 from foveate.core import Words, expected
+from foveate.core.files import write_bytes, write_json
 from foveate.models.create import create_model
 
 _FORMAT = 1
@@ -40,9 +42,8 @@ def save(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
-    _replace(target / WEIGHTS, lambda path: save_file(weights, path))
-    text = json.dumps({"format": _FORMAT, "model": spec}, indent=2) + "\n"
-    _replace(target / SPEC, lambda path: path.write_text(text, encoding="utf-8"))
+    write_bytes(target / WEIGHTS, serialize(weights))
+    write_json(target / SPEC, {"format": _FORMAT, "model": spec})
     return target
 
 
@@ -76,16 +77,3 @@ def load(folder: str | os.PathLike[str]) -> nn.Module:
     except RuntimeError as error:
         raise ValueError(expected("load", f"weights that fit {SPEC}", Words(error))) from error
     return model.eval()
-
-
-def _replace(path: Path, write: Any) -> None:
-    """Write beside ``path``, flush to disk, rename over it; a failure leaves no half file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

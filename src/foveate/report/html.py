@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core import require
+from foveate.core.files import write_bytes
 from foveate.report import plots, table, wording
 from foveate.report.reading import StudyRecord, find_key, read_study
-from foveate.training.files import write_bytes
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _KINDS = {"image": "Image", "grad-cam": "Grad-CAM", "gate": "Gate", "points": "Sampling points"}

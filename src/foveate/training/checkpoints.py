@@ -18,8 +18,8 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from foveate.core import expected
+from foveate.core.files import write_with
 from foveate.training.classifier import Classifier
-from foveate.training.files import write_with
 from foveate.training.run_folder import RunFolder
 from foveate.training.schedule import is_better
 

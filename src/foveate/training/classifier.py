@@ -13,13 +13,12 @@ from torch.nn import functional
 from torchmetrics import MeanMetric, SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from foveate.core import expected
+from foveate.core import Words, expected
 from foveate.training.loading import Batch
 from foveate.training.optimizers import make_optimizer
 from foveate.training.recipe import Recipe
 from foveate.training.schedule import lr_factor
 from foveate.training.transforms import normalize
-from foveate.training.words import Said
 
 
 class Classifier(pl.LightningModule):  # type: ignore[misc]
@@ -101,7 +100,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
                 names = ", ".join(list(self.unreadable)[:3])
                 raise ValueError(
                     expected(
-                        f"{name} data", "readable images", Said(f"none in an epoch ({names} ...)")
+                        f"{name} data", "readable images", Words(f"none in an epoch ({names} ...)")
                     )
                 )
         self.rows.append(

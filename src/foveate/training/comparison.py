@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from foveate.core import expected
+from foveate.core import Words, expected
+from foveate.core.files import write_json
 from foveate.training.costs import control_width, measure
-from foveate.training.files import write_json
 from foveate.training.loading import open_data
 from foveate.training.progress import Reporter
 from foveate.training.study import CONTROL, Study, StudyFolder
 from foveate.training.trainer import Interrupted, train
-from foveate.training.words import Said
 
 
 def run_study(
@@ -106,6 +105,6 @@ def _how_to_go_on(study: Study, target: StudyFolder) -> str:
     return expected(
         f"the study in {target.path}",
         f"{len(pairs)} finished runs",
-        Said(f"Ctrl-C ({done} are finished and kept)"),
+        Words(f"Ctrl-C ({done} are finished and kept)"),
         "give the same command again to do what is missing",
     )

@@ -10,13 +10,12 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from foveate.core import expected
+from foveate.core import Words, expected
 from foveate.data import ImageDataset, open_dataset
 from foveate.training.loading import EpochSampler, Transformed, as_batch
 from foveate.training.recipe import DataSection
 from foveate.training.run_folder import RunFolder
 from foveate.training.transforms import eval_transform, normalize
-from foveate.training.words import Said
 
 
 def evaluate(
@@ -117,7 +116,7 @@ def _measure(
         network.train(was_training)
     total = int(images.sum())
     if not total:
-        raise ValueError(expected("evaluate", "readable images", Said(f"none of {len(dataset)}")))
+        raise ValueError(expected("evaluate", "readable images", Words(f"none of {len(dataset)}")))
     return {
         "top1": float(right.sum()) / total,
         "top5": in_top5 / total,

@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from foveate.core import expected
+from foveate.core import Words, expected
 from foveate.data import Annotation, ImageDataset, Sample, Unreadable, collate, open_dataset
 from foveate.training.recipe import DataSection, Recipe
 from foveate.training.transforms import Transform, eval_transform, train_transform
-from foveate.training.words import Said
 
 # Images of a data set up to this size stay in memory when no worker processes load them.
 MEMORY_LIMIT_BYTES = 512 * 2**20
@@ -76,7 +75,7 @@ def open_data(data: DataSection) -> tuple[ImageDataset, ImageDataset]:
             expected(
                 f"data source {data.source!r}",
                 "the same two or more classes in train and val",
-                Said(f"{list(train.classes)} and {list(val.classes)}"),
+                Words(f"{list(train.classes)} and {list(val.classes)}"),
             )
         )
     return train, val

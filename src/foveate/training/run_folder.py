@@ -8,10 +8,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foveate.core import expected
-from foveate.training.files import write_bytes, write_json
+from foveate.core import Words, expected
+from foveate.core.files import write_bytes, write_json
 from foveate.training.recipe import Recipe, differences, load_recipe
-from foveate.training.words import Said
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -186,7 +185,7 @@ class RunFolder:
         who = f"a run in {self.path}"
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(
-                expected(who, "a folder", Said("a file"), "choose another folder")
+                expected(who, "a folder", Words("a file"), "choose another folder")
             )
         # Hidden files do not count: a temporary one of a killed process may lie there.
         if not self.path.exists() or all(f.name.startswith(".") for f in self.path.iterdir()):
@@ -194,7 +193,7 @@ class RunFolder:
         if not self.config_path.is_file():
             raise ValueError(
                 expected(
-                    who, "a new, an empty or a run folder", Said("other files"), "choose another"
+                    who, "a new, an empty or a run folder", Words("other files"), "choose another"
                 )
             )
         changed = differences(self.recipe, recipe)
@@ -203,12 +202,12 @@ class RunFolder:
                 expected(
                     who,
                     "the recipe that the folder already holds",
-                    Said(f"another one ({'; '.join(changed)})"),
+                    Words(f"another one ({'; '.join(changed)})"),
                     "choose another folder, or delete this one",
                 )
             )
         if not resume:
-            state = Said("a finished run" if self.is_finished else "an unfinished run")
+            state = Words("a finished run" if self.is_finished else "an unfinished run")
             remedy = "choose another folder" if self.is_finished else "pass --resume to continue it"
             raise ValueError(expected(who, "a new or an empty folder", state, remedy))
 

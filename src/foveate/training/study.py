@@ -9,11 +9,10 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from foveate.attention import attention_spec
-from foveate.core import expected
+from foveate.core import Words, expected
 from foveate.training.recipe import Recipe, Section, differences
 from foveate.training.run_folder import RunFolder
 from foveate.training.toml import describe_errors, read_toml, write_toml
-from foveate.training.words import Said
 
 PLAIN = "none"
 CONTROL = "wider"
@@ -219,14 +218,14 @@ class StudyFolder:
         who = f"a study in {self.path}"
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(
-                expected(who, "a folder", Said("a file"), "choose another folder")
+                expected(who, "a folder", Words("a file"), "choose another folder")
             )
         if not self.path.exists() or all(f.name.startswith(".") for f in self.path.iterdir()):
             return
         if not self.study_path.is_file():
             raise ValueError(
                 expected(
-                    who, "a new, an empty or a study folder", Said("other files"), "choose another"
+                    who, "a new, an empty or a study folder", Words("other files"), "choose another"
                 )
             )
         changed = differences(self.study, study)
@@ -235,13 +234,16 @@ class StudyFolder:
                 expected(
                     who,
                     "the study that the folder already holds",
-                    Said(f"another one ({'; '.join(changed)})"),
+                    Words(f"another one ({'; '.join(changed)})"),
                     "choose another folder, or delete this one",
                 )
             )
         if not resume:
             raise ValueError(
                 expected(
-                    who, "a new or an empty folder", Said("this study"), "resume it, or choose anew"
+                    who,
+                    "a new or an empty folder",
+                    Words("this study"),
+                    "resume it, or choose anew",
                 )
             )

@@ -8,9 +8,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from foveate.core import expected, require, suggest
-from foveate.training.files import write_bytes
-from foveate.training.words import Said
+from foveate.core import Words, expected, require, suggest
+from foveate.core.files import write_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,7 +27,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         tree: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         return tree
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(expected(str(path), "valid TOML", Said(f"an error: {error}"))) from None
+        raise ValueError(expected(str(path), "valid TOML", Words(f"an error: {error}"))) from None
 
 
 def parse_value(text: str) -> Any:
@@ -104,4 +103,4 @@ def describe_errors(error: ValidationError, root: type[BaseModel], who: str, rul
         where = ".".join(map(str, location))
         lines.append(f"{where}: {message}" if where else message)
     count = f"{len(lines)} error" + ("s" if len(lines) > 1 else "")
-    return expected(who, rule, Said(count + "".join(f"\n  - {line}" for line in lines)))
+    return expected(who, rule, Words(count + "".join(f"\n  - {line}" for line in lines)))

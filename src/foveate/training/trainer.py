@@ -14,20 +14,19 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
-from foveate.core import expected
+from foveate.core import Words, expected
+from foveate.core.files import write_json
 from foveate.data import ImageDataset
 from foveate.models import create_model, save
 from foveate.training import environment
 from foveate.training.checkpoints import AtomicCheckpointIO, Keeper, RandomStates, best_epoch
 from foveate.training.classifier import Classifier
-from foveate.training.files import write_json
 from foveate.training.loading import ImageData
 from foveate.training.opening import Opening
 from foveate.training.progress import Reporter, ShowProgress
 from foveate.training.quiet import interruptible, is_main_process, quiet, seed_all, seeded
 from foveate.training.recipe import ModelSection, Recipe
 from foveate.training.run_folder import RunFolder
-from foveate.training.words import Said
 
 
 class Interrupted(KeyboardInterrupt):
@@ -238,6 +237,6 @@ def _how_to_go_on(run: RunFolder, recipe: Recipe) -> str:
     return expected(
         f"the run in {run.path}",
         f"{recipe.train.epochs} epochs",
-        Said(f"Ctrl-C ({kept})"),
+        Words(f"Ctrl-C ({kept})"),
         "pass --resume (resume=True) to continue it",
     )

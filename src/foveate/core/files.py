@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from foveate.core import expected
-from foveate.training.words import Said
+from foveate.core.errors import Words, expected
 
 
 def write_with(path: Path, write: Callable[[IO[bytes]], None], what: str = "a file") -> None:
@@ -75,5 +74,5 @@ def _failure(path: Path, what: str, cause: OSError) -> str:
     left = "the previous one is untouched" if path.exists() else "nothing half-written is left"
     remedy = "free some space" if cause.errno == errno.ENOSPC else "check the folder"
     return expected(
-        f"writing {what} to {path}", "a disk that takes it", Said(reason), f"{left}; {remedy}"
+        f"writing {what} to {path}", "a disk that takes it", Words(reason), f"{left}; {remedy}"
     )

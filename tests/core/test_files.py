@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from foveate.training.files import write_bytes, write_json
+from foveate.core.files import write_bytes, write_json
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path):
