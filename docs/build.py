@@ -60,7 +60,38 @@ def results_table() -> str:
     return "\n\n".join(parts) if parts else "Not run."
 
 
-TABLES: dict[str, Callable[[], str]] = {"attentions": attentions_table, "results": results_table}
+def costs_table() -> str:
+    """Networks with four (MobileNetV2: seven) gates, in both conventions, as Markdown."""
+    import foveate
+
+    lines = [
+        "| network | parameters (M) | MACs (G) | published: parameters | published: MACs |"
+        " plain: parameters | plain: MACs |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name in ("resnet18", "resnet50", "resnet101", "torchvision/mobilenet_v2"):
+        gated = foveate.accounting.count(foveate.create_model(name, "das"))
+        plain = foveate.accounting.count(foveate.create_model(name))
+        values = (
+            *(gated.params / 1e6, gated.macs / 1e9),
+            *(gated.params_published / 1e6, gated.macs_published / 1e9),
+            *(plain.params / 1e6, plain.macs / 1e9),
+        )
+        cells = " | ".join(f"{value:.2f}" for value in values)
+        lines.append(f"| {name} + DAS | {cells} |")
+    lines += [
+        "",
+        '"Published" is the convention that agrees with the figures of the paper: the kernel of the'
+        " deformable convolution is left out. The first two columns are the cost.",
+    ]
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "attentions": attentions_table,
+    "costs": costs_table,
+    "results": results_table,
+}
 
 
 def fill(text: str) -> str:
