@@ -109,7 +109,7 @@ def fill(text: str) -> str:
 
 def add_results(folder: str, name: str) -> Path:
     """Keep the numbers of a finished study, as the README will show them."""
-    from foveate.report import headline, read_study, rows_of
+    from foveate.report import class_count, headline, read_study, rows_of
     from foveate.report.table import columns
 
     study = read_study(folder)
@@ -127,7 +127,7 @@ def add_results(folder: str, name: str) -> Path:
     content = {
         "data": run.config["data"]["source"].split(":")[0],
         "model": run.config["model"]["name"],
-        "headline": headline(rows),
+        "headline": headline(rows, class_count(study)),
         "columns": [column.title for column in shown],
         "rows": [[column.text(row) for column in shown] for row in rows],
         # The numbers behind the texts, for whoever wants to compute with them.

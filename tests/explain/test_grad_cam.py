@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import foveate
 from foveate.core import MissingExtraError
 from foveate.explain import grad_cam
-from foveate.explain.grad_cam import normalise
+from foveate.explain.grad_cam import normalize
 
 pytest.importorskip("captum")
 
@@ -95,12 +95,12 @@ def test_constant_maps_are_zero_and_flagged():
     assert found.maps[0].max() > 0.5
 
 
-def test_normalise_flags_what_is_not_finite_and_what_is_rounding():
+def test_normalize_flags_what_is_not_finite_and_what_is_rounding():
     raw = torch.ones(3, 2, 2)
     raw[0, 0, 0] += 1e-7
     raw[1, 0, 0] = float("nan")
     raw[2, 0, 0] = 3.0
-    maps, constant = normalise(raw)
+    maps, constant = normalize(raw)
     assert constant.tolist() == [True, True, False]
     assert maps.sum() == 1
     assert maps[2, 0, 0] == 1
@@ -167,7 +167,7 @@ def test_the_default_target_is_the_last_stage_with_its_gate():
     leaf = kept[-1].detach().requires_grad_()  # what the head really reads: after the gate
     weights = torch.autograd.grad(net.forward_head(leaf)[:, 1].sum(), leaf)[0]
     raw = (weights.mean((2, 3), keepdim=True) * leaf).sum(1).clamp_min(0).detach()
-    small, constant = normalise(raw)
+    small, constant = normalize(raw)
     want = F.interpolate(small[:, None], (32, 32), mode="bilinear", align_corners=False)[:, 0]
     assert constant.tolist() == found.constant.tolist() and not constant.all()
     torch.testing.assert_close(found.maps, want, rtol=1e-4, atol=1e-5)

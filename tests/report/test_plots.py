@@ -15,6 +15,8 @@ def test_ticks_are_round_and_inside():
     assert ticks(63.2, 88.1) == [65.0, 70.0, 75.0, 80.0, 85.0]
     assert ticks(0.148, 0.163) == [0.15, 0.1525, 0.155, 0.1575, 0.16, 0.1625]
     assert ticks(3, 3) == [3]
+    assert ticks(1, 3, whole=True) == [1, 2, 3]
+    assert ticks(1, 30, whole=True) == [5, 10, 15, 20, 25, 30]
 
 
 def test_ranges_hold_all_values():

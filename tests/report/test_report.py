@@ -220,3 +220,23 @@ def test_wrong_folders_and_damaged_files_are_named(tmp_path, study):
     (study / "study.toml").write_text("a = = 1")
     with pytest.raises(ValueError, match=r"study\.toml expects valid TOML"):
         write_report(study)
+
+
+def test_networks_near_chance_are_pointed_out(tmp_path):
+    top1 = {"none": [0.13, 0.14], "das": [0.15, 0.18]}
+    study = write_study(tmp_path / "s", top1, seeds=(0, 1))
+    assert "near chance" not in page_of(study).text  # The runs do not say how many classes.
+    for path in study.glob("runs/*/result.json"):
+        result = json.loads(path.read_text()) | {"classes": list("abcdefgh")}
+        path.write_text(json.dumps(result))
+    text = page_of(study).text
+    assert "All networks are near chance (12.50 %)" in text and "Chance is 12.50 %." in text
+    rows = rows_of(read_study(study))
+    assert "near chance" in headline(rows, 8) and "near chance" not in headline(rows, 12)
+
+
+def test_conditions_that_differ_between_runs_are_shown(study):
+    path = study / "runs" / "se-seed1" / "environment.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"threads": 16}))
+    text = page_of(study).text
+    assert "threads 2; in other runs: 16" in text

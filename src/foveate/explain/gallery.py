@@ -61,7 +61,7 @@ def write_gallery(
         dataset: Of ``foveate.data``; classes are taken in turn, unreadable images never.
         folder: Where pictures and ``index.json`` go; made if missing.
         prepare: Makes of an image (3, H, W) uint8 the one to show (uint8, resized) and the one
-            to feed (float, normalised), both of the same size.
+            to feed (float, normalized), both of the same size.
         count: How many images.
         seed: The seed of the networks' runs, for the caption.
 

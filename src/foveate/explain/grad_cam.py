@@ -95,12 +95,12 @@ def grad_cam(
         raise ValueError(
             expected(_WHO, "a target_module whose output is one map (N, C, h, w)", target_module)
         )
-    maps, constant = normalise(raw[:, 0].detach().float())
+    maps, constant = normalize(raw[:, 0].detach().float())
     sized = F.interpolate(maps[:, None], images.shape[-2:], mode="bilinear", align_corners=False)
     return GradCam(sized[:, 0], constant, chosen)
 
 
-def normalise(raw: Tensor) -> tuple[Tensor, Tensor]:
+def normalize(raw: Tensor) -> tuple[Tensor, Tensor]:
     """Subtract each map's minimum and divide by its maximum.
 
     Args:
@@ -111,7 +111,7 @@ def normalise(raw: Tensor) -> tuple[Tensor, Tensor]:
         such a map is returned as zeros.
 
     Example:
-        >>> maps, constant = normalise(torch.tensor([[[1.0, 3.0]], [[2.0, 2.0]]]))
+        >>> maps, constant = normalize(torch.tensor([[[1.0, 3.0]], [[2.0, 2.0]]]))
         >>> maps.tolist(), constant.tolist()
         ([[[0.0, 1.0]], [[0.0, 0.0]]], [False, True])
     """

@@ -4,13 +4,14 @@ from foveate.report.html import write_report
 from foveate.report.reading import StudyRecord, read_study
 from foveate.report.statistics import Comparison, Estimate, compare, estimate, holm
 from foveate.report.table import Row, rows_of, terminal_tables
-from foveate.report.wording import headline
+from foveate.report.wording import class_count, headline
 
 __all__ = [
     "Comparison",
     "Estimate",
     "Row",
     "StudyRecord",
+    "class_count",
     "compare",
     "estimate",
     "headline",

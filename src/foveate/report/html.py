@@ -55,7 +55,7 @@ def render(study: StudyRecord, rows: list[table.Row]) -> str:
     page: str = environment.get_template("report.html.jinja").render(
         data=data,
         model=model,
-        headline=wording.headline(rows),
+        headline=wording.headline(rows, wording.class_count(study)),
         accuracy=_cells(rows, "accuracy"),
         control=_cells([row for row in rows if row.against_wider], "control"),
         cost=_cells(rows, "cost"),
@@ -108,14 +108,15 @@ def _pictures(study: StudyRecord) -> Iterator[dict[str, Any]]:
 
 
 def _conditions(study: StudyRecord) -> Iterator[tuple[str, str]]:
-    run = study.any_run()
+    runs = [run for by_seed in study.runs.values() for run in by_seed.values()]
     yield "seeds", ", ".join(str(seed) for seed in study.seeds)
-    if run:
-        for key, value in run.environment.items():
-            if key not in ("seed", "started", "ended"):
-                yield key, _shown(value)
-        results = [r.result or {} for runs in study.runs.values() for r in runs.values()]
-        seconds = sum(float(result.get("seconds") or 0.0) for result in results)
+    for key in runs[0].environment if runs else ():
+        if key not in ("seed", "started", "ended", "resumed"):
+            # A study may go on after an interruption, elsewhere or with other versions.
+            values = dict.fromkeys(_shown(run.environment.get(key)) for run in runs)
+            yield key, "; in other runs: ".join(values)
+    if runs:
+        seconds = sum(float((run.result or {}).get("seconds") or 0.0) for run in runs)
         yield "training time, all runs", f"{seconds:.0f} s"
     for key, value in study.conditions.items():
         yield f"cost measurement: {key}", _shown(value)
@@ -124,6 +125,8 @@ def _conditions(study: StudyRecord) -> Iterator[tuple[str, str]]:
 def _shown(value: object) -> str:
     if value is None:
         return "not known"
+    if isinstance(value, (Mapping, list, tuple)) and not value:
+        return "none"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_shown(entry)}" for key, entry in value.items())
     if isinstance(value, (list, tuple)):

@@ -54,6 +54,7 @@ def learning_curves(study: StudyRecord) -> list[tuple[str, str]]:
             y_label="top-1 %",
             width=340,
             height=250,
+            whole=True,
         )
         if label != NONE and NONE in curves:
             chart.line(_line(curves[NONE], "val_top1"), "faint")

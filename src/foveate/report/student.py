@@ -64,7 +64,7 @@ def quantile(confidence: float, freedom: int) -> float:
 
 
 def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """Regularised incomplete beta function $I_x(a, b)$."""
+    """Regularized incomplete beta function $I_x(a, b)$."""
     if x <= 0:
         return 0.0
     if x >= 1:

@@ -14,8 +14,8 @@ from html import escape
 Point = tuple[float, float]
 
 
-def ticks(low: float, high: float, count: int = 6) -> list[float]:
-    """Round numbers that cover [low, high], about ``count`` of them.
+def ticks(low: float, high: float, count: int = 6, whole: bool = False) -> list[float]:
+    """Round numbers that cover [low, high], about ``count`` of them; ``whole`` ones if asked.
 
     Example:
         >>> ticks(0, 100)
@@ -26,6 +26,7 @@ def ticks(low: float, high: float, count: int = 6) -> list[float]:
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= raw * (1 - 1e-9))
+    step = max(1.0, math.ceil(step)) if whole else step
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(index * step, 12) + 0.0 for index in range(first, last + 1)]
 
@@ -58,6 +59,7 @@ class Chart:
         y_label: Above the vertical axis.
         width: View box.
         height: View box.
+        whole: Whether the horizontal axis counts something.
     """
 
     title: str
@@ -68,6 +70,7 @@ class Chart:
     y_label: str
     width: int = 420
     height: int = 300
+    whole: bool = False
     _body: list[str] = field(default_factory=list)
     _labels: list[tuple[float, float, str, str]] = field(default_factory=list)
 
@@ -139,7 +142,7 @@ class Chart:
             parts.append(
                 f'<text class="tick" x="{left - 6}" y="{y + 4}" text-anchor="end">{value:g}</text>'
             )
-        for value in ticks(*self.x_range):
+        for value in ticks(*self.x_range, whole=self.whole):
             x = self.x(value)
             parts.append(f'<line class="axis" x1="{x}" y1="{base}" x2="{x}" y2="{base + 4}"/>')
             parts.append(

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from foveate.report.reading import NONE, WIDER, StudyRecord, find_key
 from foveate.report.table import BETTER, SAME, WORSE, Row, points
 
+# Below this multiple of chance a network has hardly learned.
+_FAR = 1.5
 
-def headline(rows: list[Row]) -> str:
-    """One plain sentence or two: who differs from none, and what can be told at all."""
+
+def headline(rows: list[Row], classes: int | None = None) -> str:
+    """A few plain sentences: who differs from none, and what can be told at all.
+
+    Args:
+        rows: What ``rows_of`` returned.
+        classes: Number of classes, if known: networks near chance are pointed out.
+    """
+    said = _outcome(rows)
+    tops = [row.top1.mean for row in rows if row.top1]
+    if classes and tops and max(tops) < _FAR * (1 / classes):
+        said += (
+            f" All networks are near chance ({points(1 / classes)} %): they have learned too"
+            " little to be compared; train longer or on more images."
+        )
+    return said
+
+
+def _outcome(rows: list[Row]) -> str:
     attentions = [row for row in rows if row.label not in (NONE, WIDER)]
     if not any(row.label == NONE and row.runs for row in rows):
         return "No run of the plain network is finished, so there is nothing to compare with yet."
@@ -59,9 +78,9 @@ def limits(study: StudyRecord, rows: list[Row]) -> list[str]:
         said.append("One seed: no interval and no test is possible.")
     else:
         said.append(
-            f"{pairs} seeds: intervals are Student's t with {pairs - 1} degrees of freedom, which"
+            f"{pairs} seeds: intervals are Student's t with {_degrees(pairs - 1)} of freedom, which"
             " assumes that differences between seeds are normally distributed; so few values"
-            " cannot show whether they are. Seeds vary initialisation and data order,"
+            " cannot show whether they are. Seeds vary initialization and data order,"
             " not the split of the data."
         )
         said.append(
@@ -71,9 +90,11 @@ def limits(study: StudyRecord, rows: list[Row]) -> list[str]:
         )
     images = _images(study)
     if images:
+        classes = class_count(study)
+        chance = f" Chance is {points(1 / classes)} %." if classes else ""
         said.append(
             f"Accuracy is measured on {images} images: one image moves top-1 by"
-            f" {100 / images:.2f} points."
+            f" {100 / images:.2f} points.{chance}"
         )
     missing = [f"{row.label} ({row.wanted - row.runs})" for row in rows if row.runs < row.wanted]
     if missing:
@@ -110,18 +131,30 @@ def unreadable(study: StudyRecord) -> list[Mapping[str, Any]]:
     return list(found.values())
 
 
+def class_count(study: StudyRecord) -> int | None:
+    """The number of classes that the finished runs tell apart, None if they do not say."""
+    return next((len(names) for names in _each(study, "classes") if names), None)
+
+
 def _images(study: StudyRecord) -> int:
+    return next((count for count in _each(study, "images") if isinstance(count, int)), 0)
+
+
+def _each(study: StudyRecord, key: str) -> Iterator[Any]:
+    """What the finished runs say under a key."""
     for runs in study.runs.values():
         for run in runs.values():
-            count = (run.result or {}).get("images")
-            if isinstance(count, int) and count > 0:
-                return count
-    return 0
+            if run.result and key in run.result:
+                yield run.result[key]
 
 
 def _most_pairs(attentions: list[Row]) -> int:
     counts = [row.against_none.difference.count for row in attentions if row.against_none]
     return max(counts, default=0)
+
+
+def _degrees(count: int) -> str:
+    return "1 degree" if count == 1 else f"{count} degrees"
 
 
 def _join(names: list[str]) -> str:
