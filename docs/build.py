@@ -159,7 +159,7 @@ def _conditions(study: Any, environment: dict[str, Any], versions: dict[str, Any
     )
 
 
-def picture(size: int = 96, epochs: int = 12, rows: tuple[int, ...] = ()) -> Path:
+def picture(size: int = 96, epochs: int = 5, rows: tuple[int, ...] = ()) -> Path:
     """Train a small gated network on generated scenes and show what its gates read."""
     import tempfile
 
