@@ -75,6 +75,19 @@ def test_the_report_is_written_again_from_the_folder_alone(study, capsys):
     assert "das" in out and "results.csv" in out
 
 
+def test_an_interruption_while_drawing_keeps_the_runs(study, capsys, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("foveate.explain.write_gallery", stop)
+    words = [*TINY, "--option", "das.alpha=0.1", "--out", study]
+    words[words.index("--images") + 1] = "2"  # Other pictures than those that are there.
+    (study / "report.html").unlink()
+    assert run(*words) == 130
+    assert "same command again" in capsys.readouterr().err
+    assert (study / "report.html").is_file()
+
+
 def test_another_study_in_the_folder_is_refused(study, capsys):
     assert run(*TINY, "--out", study) == 1
     assert "alpha" in capsys.readouterr().err

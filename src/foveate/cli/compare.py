@@ -97,8 +97,15 @@ def compare(
     folder = out or Path("runs") / f"compare-{_slug(base.data.source)}-{_slug(base.model.name)}"
     done = run_study(study, folder, resume=resume, progress=not quiet)
     if explain and not _is_explained(folder, images):
+        write_report(folder)  # Should drawing fail, the numbers are there all the same.
         _tell("drawing what the networks look at", quiet)
-        _explain(done, folder, images)
+        try:
+            _explain(done, folder, images)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"interrupted while drawing; all runs are kept in {folder}:"
+                " give the same command again to draw"
+            ) from None
     show(write_report(folder))
 
 
