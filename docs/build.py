@@ -197,7 +197,13 @@ def picture(size: int = 96, epochs: int = 5, rows: tuple[int, ...] = ()) -> Path
     labels = [dataset[index].label for index in chosen]
     heat = grad_cam(model, images, classes=labels).maps
     before, after = (sampling_points(m, images, centers)[1:3] for m in (fresh, model))
-    titles = ("the image", "gate reads here, untrained", "and trained", "its gate", "Grad-CAM")
+    titles = (
+        "the image",
+        "read by gates, untrained",
+        "and trained",
+        f"mean gate, {after[0].map_size[0]} x {after[0].map_size[1]} map",
+        "Grad-CAM of the class",
+    )
     figure = figures.new_figure(12.5, 2.56 * len(chosen) + 0.72, dpi=100)
     axes = figure.subplots(len(chosen), 5, squeeze=False)
     for row, index in enumerate(chosen):
@@ -205,7 +211,7 @@ def picture(size: int = 96, epochs: int = 5, rows: tuple[int, ...] = ()) -> Path
         figures.draw_image(axes[row][0], image, boxes[row])
         figures.draw_points(axes[row][1], image, before, row, boxes[row])
         figures.draw_points(axes[row][2], image, after, row, boxes[row])
-        figures.draw_gate(axes[row][3], after[-1], row)
+        figures.draw_gate(axes[row][3], after[0], row)
         figures.draw_heat(axes[row][4], image, heat[row], boxes[row])
         for ax, title in zip(axes[row], titles, strict=True):
             ax.set_title(title if row == 0 else "", fontsize=12)
@@ -216,7 +222,7 @@ def picture(size: int = 96, epochs: int = 5, rows: tuple[int, ...] = ()) -> Path
     top = 1 - 0.32 / figure.get_figheight()
     figure.subplots_adjust(0.005, bottom, 0.995, top, wspace=0.03, hspace=0.03)
     PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_bytes(figures.png_bytes(figure, colors=255))
+    PICTURE.write_bytes(figures.png_bytes(figure, colors=None))
     return PICTURE
 
 
