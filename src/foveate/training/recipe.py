@@ -57,6 +57,7 @@ class ModelSection(Section):
     attention: str = "none"
     where: str | list[str] | None = None
     start: Literal["paper", "identity"] = "paper"
+    position: Literal["after", "before"] = "after"
     opening: Literal["learn", "linear"] = "learn"
     opening_epochs: float = Field(default=1.0, gt=0)
     stem: Literal["imagenet", "small"] = "imagenet"

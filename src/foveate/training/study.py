@@ -112,7 +112,11 @@ class Study(Section):
             "model.options": self.options.get(label, {}),
         }
         if plain:
-            changes |= {"model.where": None, "model.start": "paper"}
+            changes |= {
+                "model.where": None,
+                "model.start": "paper",
+                "model.position": "after",
+            }
         if label == CONTROL and width is not None:
             changes["model.width"] = width
         return self.recipe.changed(**changes)

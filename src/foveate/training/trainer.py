@@ -123,6 +123,7 @@ def build(model: ModelSection, classes: int) -> nn.Module:
         attention,
         model.where,
         start=model.start,
+        position=model.position,
         num_classes=classes,
         pretrained=model.pretrained,
         stem=model.stem,
