@@ -52,7 +52,7 @@ class Row:
         """The label with what it means where that is not plain."""
         if self.label == WIDER:
             width = self.costs.get("width")
-            return f"{WIDER} (x{width:.2f})" if isinstance(width, float) else WIDER
+            return f"{WIDER} (width {width:.2f})" if isinstance(width, float) else WIDER
         return self.label
 
 
