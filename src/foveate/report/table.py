@@ -247,7 +247,7 @@ COLUMNS = [
     Column("MACs, G", _macs, "cost"),
     Column("published convention, M / G", _published, "cost", wide=True),
     Column("forward, x none", _ratio("forward"), "cost"),
-    Column("training step, x none", _ratio("step"), "cost"),
+    Column("step, x none", _ratio("step"), "cost"),
 ]
 
 
@@ -273,7 +273,7 @@ def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:
             "Against a plain network with as many parameters",
             [row for row in rows if row.against_wider],
         ),
-        ("cost", "Cost: one image; times as ratios to none with their spread", rows),
+        ("cost", "Cost: one image; forward pass and training step as ratios to none", rows),
     ):
         if not shown:
             continue
