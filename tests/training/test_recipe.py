@@ -44,7 +44,7 @@ def test_a_broken_file_and_a_missing_one_are_told_apart(tmp_path):
     [
         ({"train": {"schedule": "step"}}, "needs milestones"),
         ({"train": {"milestones": [3, 2]}}, "rising"),
-        ({"train": {"epochs": 2, "warmup_epochs": 2}}, "below epochs"),
+        ({"train": {"warmup_epochs": -1}}, "train.warmup_epochs"),
         ({"train": {"lr": float("nan")}}, "train.lr"),
         ({"data": {"std": [1, 0, 1]}}, "std must be above 0"),
         ({"train": {"devices": 0}}, "train.devices"),

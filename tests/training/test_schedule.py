@@ -23,6 +23,11 @@ def test_cosine_falls_from_one_to_zero_over_what_follows_the_warm_up():
     assert lr_factor(train, 8, 4) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
 
 
+def test_a_run_shorter_than_its_warm_up_stays_on_the_ramp():
+    train = TrainSection(epochs=1, schedule="cosine", warmup_epochs=2)
+    assert [lr_factor(train, step, 2) for step in range(2)] == [0.25, 0.5]
+
+
 def test_steps_fall_at_the_milestones():
     train = TrainSection(epochs=6, schedule="step", milestones=[2, 4], gamma=0.1)
     values = [lr_factor(train, 3 * epoch, 3) for epoch in range(6)]

@@ -69,7 +69,8 @@ class ModelSection(Section):
 class TrainSection(Section):
     """How the network is trained.
 
-    ``lr`` left out is 0.1 x batch size / 256 for SGD and 0.001 for AdamW. ``keep`` says which
+    ``lr`` left out is 0.1 x batch size / 256 for SGD and 0.001 for AdamW. A run that is no
+    longer than its warm-up never reaches that rate. ``keep`` says which
     weights the run folder ends with: those of the last epoch, or of the best one by ``monitor``
     (which flatters, since the validation images then choose). ``checkpoint_minutes`` is the
     shortest time between two writes of ``last.ckpt``; 0 writes it after every epoch.
@@ -113,8 +114,6 @@ class TrainSection(Section):
             raise ValueError('schedule = "step" needs milestones, for example [30, 60]')
         if self.milestones != sorted(set(self.milestones)) or min(self.milestones, default=1) < 1:
             raise ValueError("milestones must be rising epoch numbers from 1")
-        if self.warmup_epochs >= self.epochs and self.warmup_epochs > 0:
-            raise ValueError("warmup_epochs must be below epochs")
         return self
 
 
