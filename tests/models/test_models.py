@@ -34,7 +34,10 @@ def test_the_small_stem_keeps_a_map():
     with pytest.raises(ValueError, match="conv1 and maxpool"):
         foveate.create_model("vgg11", stem="small")
     # 32 pixels through the usual stem end in one pixel, where the gate is undefined.
+    small = torch.zeros(1, 3, 32, 32)
     with pytest.raises(ValueError, match=r"2 pixels; got 1x1 at layer4; .*small-image stem"):
+        foveate.create_model("resnet18", "das", example=small)
+    with pytest.raises(ValueError, match="2 pixels; got 1x1 at layer4"):
         foveate.insert_(foveate.create_model("resnet18"), example=torch.zeros(1, 3, 32, 32))
 
 

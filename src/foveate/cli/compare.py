@@ -36,9 +36,15 @@ def compare(
     stem: Annotated[str | None, typer.Option(help="imagenet, or small for small images.")] = None,
     where: Annotated[
         str | None,
-        typer.Option(help="stages, blocks, post_norm, or module patterns with commas between."),
+        typer.Option(
+            help="stages, blocks, skips, strides, post_norm, or module patterns with commas."
+        ),
     ] = None,
     start: Annotated[str | None, typer.Option(help="paper or identity.")] = None,
+    pretrained: Annotated[
+        bool | None,
+        typer.Option("--pretrained", help="Start from published weights, best with identity."),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME.KEY=VALUE", help="An attention's option: das.alpha=0.1."),
@@ -80,6 +86,7 @@ def compare(
         "model.stem": stem,
         "model.where": _where(where),
         "model.start": start,
+        "model.pretrained": pretrained,
         "train.epochs": epochs,
         "train.batch_size": batch_size,
         "train.lr": lr,
@@ -162,9 +169,9 @@ def _seeds(text: str) -> int | list[int]:
 
 
 def _where(text: str | None) -> str | list[str] | None:
-    if text is None or text in ("stages", "blocks", "post_norm"):
-        return text
-    return _words(text)
+    from foveate.surgery import PRESETS
+
+    return text if text is None or text in PRESETS else _words(text)
 
 
 def _options(pairs: list[str]) -> dict[str, dict[str, Any]]:

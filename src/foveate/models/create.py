@@ -28,6 +28,7 @@ def create_model(
     stem: str = "imagenet",
     width: float = 1.0,
     in_chans: int = 3,
+    example: Any = None,
     **options: Any,
 ) -> nn.Module:
     """Make a network and insert an attention into it.
@@ -44,6 +45,8 @@ def create_model(
             stride 1 and no pooling, so that the last stage keeps a map worth looking at.
         width: Factor on the channels of every layer, for controls of equal size.
         in_chans: Channels of the images.
+        example: Images of the size that the network is for, so that a map too small for the
+            attention is refused here, with the name of its site; None takes the network's own.
         **options: Options of the attention.
 
     Raises:
@@ -69,7 +72,8 @@ def create_model(
             got = ", ".join([*options, *(["where"] if where is not None else [])])
             raise ValueError(expected("create_model", "options only with an attention", Words(got)))
     else:
-        example = torch.zeros(1, in_chans, 64, 64) if stem == "small" else None
+        if example is None and stem == "small":
+            example = torch.zeros(1, in_chans, 64, 64)
         insert_(model, attention, where, start=start, position=position, example=example, **options)
     # What rebuilds this very network, without pickle.
     model.foveate_spec = {  # type: ignore[assignment]
@@ -111,7 +115,9 @@ def _plain(name: str, num_classes: int, pretrained: bool, width: float, in_chans
         known = vision.list_models(module=vision)
         if bare not in known:
             raise ValueError(
-                expected("create_model", "a model of torchvision", bare, suggest(bare, known))
+                expected(
+                    "create_model", "a model of torchvision", bare, suggest(bare, known, limit=5)
+                )
             )
         if in_chans != 3:
             raise ValueError(expected(f"create_model ({name})", "in_chans=3", in_chans))
@@ -135,7 +141,7 @@ def _plain(name: str, num_classes: int, pretrained: bool, width: float, in_chans
     timm: Any = require("timm", "models", "create_model")
     if not timm.is_model(name.split(".")[0]):
         known = timm.list_models()
-        remedy = suggest(name, known) + "; or 'torchvision/<name>'"
+        remedy = suggest(name, known, limit=5) + "; or 'torchvision/<name>'"
         raise ValueError(expected("create_model", "a model of timm", name, remedy))
     model: nn.Module = timm.create_model(
         name, pretrained=pretrained, num_classes=num_classes, in_chans=in_chans, **extra

@@ -29,9 +29,10 @@ def parameters(network: nn.Module) -> int:
 
 def build_label(study: Study, label: str, classes: int, width: float | None = None) -> nn.Module:
     """Make the network of a label with fresh random weights; published ones cost the same."""
-    model = study.recipe_for(label, 0, width).model
+    recipe = study.recipe_for(label, 0, width)
+    model = recipe.model.model_copy(update={"pretrained": False})
     with seeded(0), quiet():
-        return build(model.model_copy(update={"pretrained": False}), classes)
+        return build(model, classes, recipe.data.size)
 
 
 def control_width(study: Study, classes: int) -> tuple[float | None, str]:

@@ -98,7 +98,7 @@ def train(
             return run
     with interruptible(), quiet(), seeded(recipe.seed):
         images = ImageData(recipe, data)
-        network = build(recipe.model, len(images.classes))
+        network = build(recipe.model, len(images.classes), recipe.data.size)
         if main:
             run.start(recipe)
             _note_start(run, recipe.seed)
@@ -111,8 +111,8 @@ def train(
             return finished
 
 
-def build(model: ModelSection, classes: int) -> nn.Module:
-    """Make the network of a recipe with fresh (or published) weights.
+def build(model: ModelSection, classes: int, size: int) -> nn.Module:
+    """Make the network of a recipe with fresh (or published) weights, for images of ``size``.
 
     Raises:
         ValueError: For an unknown model, attention or option.
@@ -128,6 +128,7 @@ def build(model: ModelSection, classes: int) -> nn.Module:
         pretrained=model.pretrained,
         stem=model.stem,
         width=model.width,
+        example=torch.zeros(1, 3, size, size),
         **model.options,
     )
 
