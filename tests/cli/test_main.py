@@ -5,6 +5,7 @@ import errno
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,18 @@ def test_the_module_runs_as_a_program():
         env={**os.environ, "COLUMNS": "100"},
     )
     assert done.stdout.startswith("Usage: foveate ")
+
+
+def test_warnings_are_one_plain_line_each_and_told_once(capsys):
+    def work():
+        warnings.simplefilter("always")  # the tests' own filter makes errors of them
+        for _ in range(3):
+            warnings.warn("2 images are left out", stacklevel=2)
+        warnings.warn("something else", stacklevel=2)
+
+    cli.guarded(work)()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "foveate: warning: 2 images are left out",
+        "foveate: warning: something else",
+    ]

@@ -5,13 +5,15 @@ Command modules import nothing heavy at their top, so ``foveate --help`` answers
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
 import os
 import pkgutil
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import typer
@@ -96,7 +98,8 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            with plain_warnings():
+                return function(*args, **kwargs)
         except KeyboardInterrupt as stop:
             typer.echo(f"foveate: {stop}" if str(stop) else "foveate: interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -111,6 +114,21 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(1) from None
 
     return run
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print a warning as one line, without a place in the code, and each text once."""
+    told: set[str] = set()
+
+    def tell(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            typer.echo(f"foveate: warning: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 
 def debugging() -> bool:
