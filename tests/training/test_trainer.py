@@ -65,8 +65,7 @@ def test_a_run_folder_holds_all_it_promises(recipe, tmp_path):
     assert not model.training
     assert sum(p.numel() for p in model.parameters()) == result["params"]
     again = evaluate(run)
-    assert again["top1"] == pytest.approx(result["top1"], abs=1e-9)
-    assert again["top5"] == pytest.approx(result["top5"], abs=1e-9)
+    assert (again["top1"], again["top5"]) == (result["top1"], result["top5"])
     assert again["loss"] == pytest.approx(result["loss"], rel=1e-5)
 
 
@@ -151,6 +150,7 @@ def test_unreadable_images_are_left_out_named_and_counted(recipe, photos, tmp_pa
     assert any(name.endswith("blue/1.png") for name in names)
     assert all(entry["reason"] for entry in run.result["unreadable"])
     assert run.result["images"] == 11
+    assert run.result["top1"] in [right / 11 for right in range(12)]
     checked = evaluate(run)
     assert checked["images"] == 11
     assert [entry["name"].endswith("blue/1.png") for entry in checked["unreadable"]] == [True]

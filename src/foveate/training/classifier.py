@@ -103,6 +103,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
                         f"{name} data", "readable images", Words(f"none in an epoch ({names} ...)")
                     )
                 )
+        images = self.val_images = round(float(self.val_count.compute()))
         self.rows.append(
             {
                 "epoch": float(self.current_epoch + 1),
@@ -110,12 +111,12 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
                 "train_loss": float(self.train_loss.compute()),
                 "train_top1": float(self.train_top1.compute()),
                 "val_loss": float(self.val_loss.compute()),
-                "val_top1": float(self.val_top1.compute()),
-                "val_top5": float(self.val_top5.compute()),
+                # The metrics divide in float32: the fraction of whole images is exact.
+                "val_top1": round(float(self.val_top1.compute()) * images) / images,
+                "val_top5": round(float(self.val_top5.compute()) * images) / images,
                 "seconds": time.perf_counter() - self._epoch_start,
             }
         )
-        self.val_images = round(float(self.val_count.compute()))
         for metric in self._metrics():
             metric.reset()
 
