@@ -141,7 +141,11 @@ def test_the_core_works_with_every_extra_hidden():
 
 
 def test_importing_brings_no_extra_in_and_says_nothing():
-    result = run("import sys, foveate; print(sorted(set(sys.modules) & set(" + repr(EXTRAS) + ")))")
+    result = run(
+        "import sys, foveate; assert 'torch' not in sys.modules; foveate.load; print(sorted(set(sys.modules) & set("
+        + repr(EXTRAS)
+        + ")))"
+    )
     assert (result.stdout, result.stderr) == ("[]\n", "")
 
 

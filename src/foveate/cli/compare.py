@@ -76,7 +76,7 @@ def compare(
     from foveate.report import write_report
     from foveate.training import default_recipe, default_study, load_recipe, run_study
 
-    base = load_recipe(recipe) if recipe else default_recipe(data or "scenes")
+    base = load_recipe(recipe) if recipe else default_recipe(data or "scenes", model)
     given = {
         "data.source": data,
         "data.size": size,
