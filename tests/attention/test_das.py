@@ -196,6 +196,8 @@ def test_near_identity_start_passes_almost_everything():
         ({"alpha": 1.5}, r"alpha in \(0, 1\]"),
         ({"alpha": math.nan}, r"alpha in \(0, 1\]"),
         ({"rounding": "down"}, "known rounding"),
+        ({"mask_scale": -1.0}, "mask_scale in"),
+        ({"eps": 0.0}, "eps in"),
         ({"separable_kernel": 4}, "odd separable_kernel"),
         ({"offset_groups": 5}, "offset_groups that divide the 2"),
         ({"ln_axes": "chw"}, "map_size"),

@@ -94,6 +94,33 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
         foveate.save(torch.nn.Conv2d(3, 3, 3), tmp_path)
 
 
+def test_what_was_changed_by_hand_is_not_saved_as_something_else(tmp_path):
+    removed = make(attention="das")
+    foveate.remove_(removed)
+    by_hand = make()
+    foveate.insert_(by_hand, "das", example=torch.zeros(1, 3, 64, 64))
+    for model in (removed, by_hand):
+        with pytest.raises(ValueError, match="the attentions that create_model inserted"):
+            foveate.save(model, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_weights_without_gates_do_not_pass_for_a_gated_network(tmp_path):
+    foveate.save(make(), tmp_path / "plain")
+    foveate.save(make(attention="das"), tmp_path / "gated")
+    plain = (tmp_path / "plain" / "model.safetensors").read_bytes()
+    (tmp_path / "gated" / "model.safetensors").write_bytes(plain)
+    with pytest.raises(ValueError, match=r"weights that fit model\.json; got none for layer1"):
+        foveate.load(tmp_path / "gated")
+
+
+def test_half_precision_comes_back_as_it_was(tmp_path):
+    model = make(attention="das").bfloat16()
+    foveate.save(model, tmp_path)
+    x = torch.rand(2, 3, 64, 64).bfloat16()
+    assert torch.equal(foveate.load(tmp_path)(x), model(x))
+
+
 def test_a_full_disk_leaves_the_previous_model(tmp_path, monkeypatch):
     model = make()
     foveate.save(model, tmp_path)
@@ -123,6 +150,8 @@ def test_unknown_names_list_the_near_ones():
         foveate.create_model("resnet-18")
     with pytest.raises(ValueError, match="did you mean 'resnet18'"):
         foveate.create_model("torchvision/resnt18")
+    with pytest.raises(TypeError, match="attention as a string"):
+        make(attention=torch.nn.BatchNorm2d)
     with pytest.raises(ValueError, match="known stem"):
         make(stem="tiny")
     with pytest.raises(ValueError, match="options only with an attention"):

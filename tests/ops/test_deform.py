@@ -187,6 +187,27 @@ def test_huge_and_infinite_offsets_read_zero_with_zero_gradient(backend, bad, ax
 
 
 @backends
+def test_huge_offsets_on_both_axes_read_zero_too(backend):
+    x, offset = torch.rand(1, 2, 5, 7) + 1, torch.zeros(1, 2, 5, 7)
+    offset[0, :, 2, 3] = 3e38  # their sum is infinite in float32
+    out = deform_conv2d(x, offset, torch.ones(1, 2, 1, 1), backend=backend)
+    assert out[0, 0, 2, 3] == 0
+    assert out.isfinite().all()
+
+
+@backends
+def test_the_forward_pass_can_be_vectorized(backend):
+    tensors, sizes = make("gate")
+    many = {name: torch.stack([value, 2 * value]) for name, value in tensors.items()}
+    got = torch.func.vmap(lambda t: deform_conv2d(**t, **sizes, backend=backend))(many)
+    want = [
+        deform_conv2d(**{k: v[i] for k, v in many.items()}, **sizes, backend=backend)
+        for i in (0, 1)
+    ]
+    assert_same(got, torch.stack(want))
+
+
+@backends
 def test_a_nan_pixel_reaches_only_those_who_read_it(backend):
     x = torch.rand(2, 1, 6, 6)
     x[0, 0, 0, 0] = math.nan
@@ -308,6 +329,9 @@ def test_per_sample_gradients_equal_single_ones():
         ({"weight": torch.zeros(8, 5, 3, 3).double()}, TypeError, "weight of input's dtype"),
         ({"offset": torch.zeros(2, 18, 7, 6).half()}, TypeError, "offset of dtype"),
         ({"stride": 0}, ValueError, "stride >= 1"),
+        ({"stride": 1.0}, TypeError, "stride as an integer or two"),
+        ({"weight": torch.zeros(8, 5, 0, 3)}, ValueError, "kernel of at least 1x1"),
+        ({"offset": None}, TypeError, "a tensor offset; got NoneType"),
         ({"padding": (1, 1, 1)}, TypeError, "padding"),
         ({"input": torch.zeros(2, 5, 7, 6).long()}, TypeError, "floating"),
         ({"backend": "tritn"}, ValueError, "known backend"),

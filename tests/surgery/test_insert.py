@@ -9,7 +9,7 @@ from torch import nn
 
 import foveate
 from foveate.surgery import inserted, set_openness_
-from support import TinyResNet, assert_same
+from support import TinyBlock, TinyResNet, assert_same
 
 IMAGE = torch.rand(2, 3, 16, 16)
 
@@ -282,6 +282,126 @@ def test_an_attention_of_your_own_needs_no_registry():
     assert done.params == 16 and done.attention == "InstanceNorm2d"
 
 
+def test_an_optimizer_of_the_new_parameters_opens_an_identity_start():
+    model = net()
+    before = sum(w.numel() for w in model.parameters())
+    done = insert(model, "das", start="identity")
+    assert done.params == sum(w.numel() for w in model.parameters()) - before
+    planned = foveate.plan(net(), "das", start="identity", example=torch.zeros(1, 3, 16, 16))
+    assert planned.params == done.params
+    optimizer = torch.optim.SGD(done.parameters(), lr=0.1)
+    model(IMAGE).square().sum().backward()
+    optimizer.step()
+    assert all(site.openness.abs() > 0 for site in done.sites)
+
+
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def test_two_attentions_below_one_container_keep_their_weights():
+    conv = nn.Conv2d(4, 4, 3, padding=1)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), Residual(conv, nn.BatchNorm2d(4)))
+    model[1][1].foveate3 = "an attribute of the user"
+    insert(model, "das", ["1"])
+    insert(model, "se", ["1.1"])
+    one_call = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), Residual(copy.deepcopy(conv)))
+    done = insert(one_call, "das", ["1", "1.0"])
+    for network in (model, one_call):
+        registered = {id(w) for w in network.parameters()}
+        assert len(inserted(network)) == 2
+        for attention in inserted(network).values():
+            assert {id(w) for w in attention.parameters()} <= registered
+        network.double()(IMAGE.double()).sum().backward()
+        network.load_state_dict(network.state_dict())
+    assert done.params == sum(w.numel() for w in done.parameters())
+    foveate.remove_(model)
+    assert not any("foveate" in key for key in model.state_dict())
+    assert model[1][1].foveate3 == "an attribute of the user"
+
+
+def test_one_tensor_is_not_gated_twice_under_two_names():
+    class Stage(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block = TinyBlock(4, 4)
+
+        def forward(self, x):
+            return self.block(x)
+
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), Stage())
+    with pytest.raises(ValueError, match="return the same tensor"):
+        insert(model, "das", ["1", "1.block"])
+    insert(model, "das", ["1.block"])
+    with pytest.raises(ValueError, match="1, which holds 'das'"):
+        insert(model, "se", ["1"])
+
+
+def test_a_checkpoint_of_other_sites_does_not_pass():
+    four, one = net(), net()
+    insert(four, "das")
+    insert(one, "das", ["layer2"])
+    with pytest.raises(RuntimeError, match="layer1"):
+        four.load_state_dict(one.state_dict())
+    four.load_state_dict(net().state_dict())  # a plain one still does
+    foveate.remove_(four)
+    assert not four._load_state_dict_pre_hooks
+
+
+def test_attentions_of_ones_own_are_checked():
+    model = net()
+    with pytest.raises(ValueError, match=r"returns \(1, 4, 8, 8\) at layer1; got \(1, 8, 8, 8\)"):
+        insert(model, lambda channels: nn.Conv2d(channels, 2 * channels, 1))
+    with pytest.raises(TypeError, match=r"to return a torch\.nn\.Module; got int"):
+        insert(model, lambda channels: 3)
+    with pytest.raises(TypeError, match="a callable channels -> module"):
+        insert(model, nn.Conv2d(4, 4, 1))
+    assert not inserted(model)
+
+
+def test_the_types_of_the_network_count_not_those_of_autocast():
+    model = net()
+    with torch.autocast("cpu", torch.bfloat16):
+        done = insert(model, "das")
+    assert {w.dtype for w in done.parameters()} == {torch.float32}
+    assert model(IMAGE).isfinite().all()
+
+
+def test_gates_of_one_name_in_two_parts_are_told_apart():
+    both = nn.ModuleDict({"a": net(), "b": net()})
+    insert(both.a, "das")
+    insert(both.b, "das")
+    assert len(inserted(both)) == 4
+
+
+def test_a_dry_run_draws_no_random_numbers():
+    state = torch.get_rng_state()
+    foveate.plan(net(), "das", position="before", example=torch.rand(1, 3, 16, 16))
+    torch.manual_seed(0)
+    want = torch.rand(2)
+    torch.manual_seed(0)
+    model = net()
+    torch.manual_seed(0)
+    foveate.plan(model, "das", example=torch.zeros(1, 3, 16, 16))
+    assert torch.equal(torch.rand(2), want)
+    torch.set_rng_state(state)
+
+
+@pytest.mark.parametrize("position", ["after", "before"])
+def test_a_graph_compiled_for_a_plain_network_is_not_taken_for_a_gated_one(position):
+    plain, gated = net().eval(), net().eval()
+    torch.compile(plain, backend="eager")(IMAGE)
+    insert(gated, "das", position=position)
+    torch.compile(plain, backend="eager")(IMAGE)
+    assert_same(torch.compile(gated, backend="eager")(IMAGE), gated(IMAGE))
+    one = net().eval()
+    insert(one, "das", ["layer2"], position=position)
+    assert_same(torch.compile(one, backend="eager")(IMAGE), one(IMAGE))
+    foveate.remove_(one)
+    assert_same(torch.compile(one, backend="eager")(IMAGE), plain(IMAGE))
+
+
 def test_presets_and_patterns():
     example = torch.zeros(1, 3, 32, 32)
 
@@ -323,6 +443,8 @@ class Twice(nn.Module):
     [
         ({"where": ["layer9"]}, ValueError, r"match a module; got 'layer9'; near: layer2, layer1"),
         ({"where": []}, ValueError, "at least one pattern"),
+        ({"where": [1]}, TypeError, "a list of patterns"),
+        ({"where": 5}, TypeError, "a list of patterns"),
         ({"where": "layer?"}, ValueError, r"where=\['layer\?'\]"),
         ({"where": "stage"}, ValueError, "did you mean 'stages'"),
         ({"attention": "dsa"}, ValueError, "did you mean 'das'"),
@@ -355,6 +477,10 @@ def test_bad_input_gives_one_clear_error_and_changes_nothing(change, error, text
 def test_compiled_models_are_refused_and_empty_removal_is_an_error():
     with pytest.raises(TypeError, match="insert or remove first, then wrap"):
         foveate.insert_(torch.compile(net()), "das")
+    compiled = net()
+    compiled.layer1.compile(backend="eager")
+    with pytest.raises(TypeError, match="got Sequential at layer1, compiled"):
+        foveate.insert_(compiled, "das")
     with pytest.raises(ValueError, match="inserted attentions; got none"):
         foveate.remove_(net())
     with pytest.raises(ValueError, match="start='identity'"):

@@ -205,6 +205,8 @@ class DAS(nn.Module):
             if check_positive_int("DAS", name, size) % 2 == 0:
                 raise ValueError(expected("DAS", f"an odd {name}", size))
         check_positive_int("DAS", "multiple_of", multiple_of)
+        check_ratio("DAS", "mask_scale", mask_scale, upper=float("inf"))
+        check_ratio("DAS", "eps", eps)
         squeeze = squeezed(channels, alpha, rounding, multiple_of)
         check_positive_int("DAS", "offset_groups", offset_groups)
         if squeeze % offset_groups:

@@ -28,7 +28,7 @@ def check_positive_int(who: str, name: str, value: object, minimum: int = 1) -> 
 
 
 def check_ratio(who: str, name: str, value: float, upper: float = 1.0) -> float:
-    """Return ``value`` as a float if it lies in (0, ``upper``].
+    """Return ``value`` as a float if it is finite and lies in (0, ``upper``].
 
     Raises:
         TypeError: If it is not a number.

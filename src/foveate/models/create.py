@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import warnings
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from foveate.core import Words, check_choice, check_positive_int, expected, require, suggest
 from foveate.models.stem import shrink_stem_
 from foveate.models.width import width_arguments
-from foveate.surgery import insert_, stage_ends
+from foveate.surgery import insert_, inserted, stage_ends
 
 _TORCHVISION = "torchvision/"
 
@@ -59,6 +60,10 @@ def create_model(
         >>> sum(p.numel() for p in model.parameters())
         11923280
     """
+    for what, value in (("name", name), ("attention", attention)):
+        if not isinstance(value, str) and not (what == "attention" and value is None):
+            remedy = "insert a callable with foveate.insert_"
+            raise TypeError(expected("create_model", f"{what} as a string", value, remedy))
     check_choice("create_model", "stem", stem, ("imagenet", "small"))
     check_positive_int("create_model", "num_classes", num_classes)
     check_positive_int("create_model", "in_chans", in_chans)
@@ -87,6 +92,7 @@ def create_model(
         "width": width,
         "in_chans": in_chans,
         "options": dict(options),
+        "sites": list(inserted(model)),
     }
     return model
 
@@ -95,8 +101,6 @@ def list_models(pattern: str = "*") -> list[str]:
     """Name the networks that :func:`create_model` makes, those of torchvision with a prefix."""
     timm: Any = require("timm", "models", "list_models")
     vision: Any = require("torchvision.models", "models", "list_models")
-    import fnmatch
-
     ours = [f"{_TORCHVISION}{name}" for name in vision.list_models(module=vision)]
     return [*timm.list_models(pattern), *(one for one in ours if fnmatch.fnmatch(one, pattern))]
 

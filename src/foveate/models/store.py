@@ -14,6 +14,7 @@ from torch import nn
 from foveate.core import Words, expected
 from foveate.core.files import write_bytes, write_json
 from foveate.models.create import create_model
+from foveate.surgery import inserted
 
 _FORMAT = 1
 WEIGHTS, SPEC = "model.safetensors", "model.json"
@@ -39,6 +40,16 @@ def save(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
                 "for others save state_dict() with safetensors and insert again after loading",
             )
         )
+    there = list(inserted(model))
+    if there != spec["sites"]:
+        raise ValueError(
+            expected(
+                "save",
+                f"the attentions that create_model inserted, at {spec['sites']}",
+                there,
+                "insert by create_model, so that what is saved can be rebuilt",
+            )
+        )
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
@@ -61,7 +72,7 @@ def load(folder: str | os.PathLike[str]) -> nn.Module:
     try:
         stored: Any = json.loads((source / SPEC).read_text(encoding="utf-8"))
         spec = dict(stored["model"])
-        options = dict(spec.pop("options"))
+        options, sites = dict(spec.pop("options")), list(spec.pop("sites"))
         version = stored["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(expected("load", f"a readable {SPEC}", Words(error))) from error
@@ -71,9 +82,20 @@ def load(folder: str | os.PathLike[str]) -> nn.Module:
         weights = load_file(source / WEIGHTS)
     except Exception as error:
         raise ValueError(expected("load", f"a readable {WEIGHTS}", Words(error))) from error
-    model = create_model(**spec, **options)
+    try:
+        model = create_model(**spec, **options)
+    except TypeError as error:
+        raise ValueError(expected("load", f"a readable {SPEC}", Words(error))) from error
+    if list(inserted(model)) != sites:
+        raise ValueError(expected("load", f"sites {sites} in {spec['name']}", inserted(model)))
+    # A network of one's own loads without the weights of its gates; what was saved has them all.
+    missing = sorted(set(model.state_dict()) - set(weights))
+    if missing:
+        got = Words(f"none for {missing[0]} and {len(missing) - 1} more")
+        raise ValueError(expected("load", f"weights that fit {SPEC}", got))
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(expected("load", f"weights that fit {SPEC}", Words(error))) from error
-    return model.eval()
+    floating = next((one.dtype for one in weights.values() if one.is_floating_point()), None)
+    return model.to(floating).eval()

@@ -7,6 +7,8 @@ still runs its attention.
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 CHILD = "foveate"
-"""Name of the child that holds an inserted attention."""
+"""Name of the child that holds an inserted attention; a number follows where it is taken."""
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -38,6 +40,7 @@ class Inserted(nn.Module):
         self.attention_name, self.site = name, site
         self.attention = attention
         self.openness = nn.Parameter(torch.zeros(())) if identity else None
+        self.fills = True
 
     def forward(self, x: Any, *_: Any, **__: Any) -> Any:
         """Return the argument."""
@@ -53,12 +56,31 @@ class Inserted(nn.Module):
     ) -> None:
         """Keep the weights where a checkpoint knows nothing of them, so that it loads strictly.
 
-        All or nothing: a checkpoint that holds a part of them is still refused.
+        All or nothing: a checkpoint that holds a part of them is still refused, and so is one that
+        holds other attentions of the network (see :class:`AllOrNothing`).
         """
-        if not any(key.startswith(prefix) for key in state_dict):
+        fills, self.fills = self.fills, True
+        if fills and not any(key.startswith(prefix) for key in state_dict):
             # Filled in before the children load, which read the same dictionary.
             state_dict.update({f"{prefix}{key}": value for key, value in self.state_dict().items()})
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+class AllOrNothing:
+    """A hook of the network that sees whether a checkpoint knows some of its attentions.
+
+    If it does, those that it lacks are missing keys like any others: a checkpoint of one gated
+    network must not pass for one of another.
+    """
+
+    def __call__(self, module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+        """Decide for every attention below, before its own weights are loaded."""
+        holders = list(iter_inserted(module))
+        known = any(
+            key.startswith(f"{prefix}{path}.") for key in state_dict for path, _holder in holders
+        )
+        for _, holder in holders:
+            holder.fills = not known
 
 
 class ApplyHook:
@@ -121,7 +143,9 @@ def attach(
         before: An activation inside ``target`` and the number of its call (from 1) whose input
             is to pass through the attention instead.
     """
-    _holder(target).add_module(CHILD, inserted)
+    holder = _holder(target)
+    names = itertools.chain([CHILD], (f"{CHILD}{number}" for number in itertools.count(2)))
+    holder.add_module(next(name for name in names if not hasattr(holder, name)), inserted)
     if before is None:
         target.register_forward_hook(ApplyHook(inserted))
         return
@@ -141,7 +165,7 @@ def _holder(target: nn.Module) -> nn.Module:
 
 
 def inserted_at(target: nn.Module) -> Inserted | None:
-    """The attention that hangs on the output of ``target``, or None."""
+    """The attention that hangs on ``target``, or None."""
     hooks = [*target._forward_hooks.values(), *target._forward_pre_hooks.values()]
     return next((found for hook in hooks if (found := _inserted_by(hook))), None)
 
@@ -163,9 +187,25 @@ def detach_all(model: nn.Module) -> list[Inserted]:
                     del hooks[key]
                     removed[found] = None
     for module in list(model.modules()):
-        if isinstance(module._modules.get(CHILD), Inserted):
-            del module._modules[CHILD]
+        for name, child in list(module._modules.items()):
+            if isinstance(child, Inserted):
+                del module._modules[name]
+        for key, wrapped in list(module._load_state_dict_pre_hooks.items()):
+            if isinstance(getattr(wrapped, "hook", None), AllOrNothing):
+                del module._load_state_dict_pre_hooks[key]
     return list(removed)
+
+
+def guard_loading(model: nn.Module) -> None:
+    """Hang :class:`AllOrNothing` on a network, once."""
+    wrapped = model._load_state_dict_pre_hooks.values()
+    if not any(isinstance(getattr(one, "hook", None), AllOrNothing) for one in wrapped):
+        model.register_load_state_dict_pre_hook(AllOrNothing())  # type: ignore[no-untyped-call]
+
+
+def is_inserted_path(path: str) -> bool:
+    """Whether a dotted name leads into an inserted attention."""
+    return any(re.fullmatch(rf"{CHILD}\d*", part) for part in path.split("."))
 
 
 def iter_inserted(model: nn.Module) -> Iterator[tuple[str, Inserted]]:

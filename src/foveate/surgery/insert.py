@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from foveate.attention import attention_spec, check_options, create_attention
-from foveate.core import Words, check_choice, expected
-from foveate.core.modes import evaluation
-from foveate.ops.flops import count_macs
-from foveate.surgery.attach import (
-    Inserted,
-    attach,
-    detach_all,
-    inserted_at,
-    iter_inserted,
-)
+from foveate.core import Words, expected
+from foveate.surgery.attach import attach, detach_all, guard_loading, iter_inserted
+from foveate.surgery.compiled import make_compiler_see_hooks, refuse_wrapped
 from foveate.surgery.insertion import Insertion, Site
-from foveate.surgery.sites import Where, find_sites
-from foveate.surgery.structure import Found, last_activation, stages
-from foveate.surgery.trace import Record, default_example, watch
-
-Attention = str | Callable[..., nn.Module]
-_WRAPPERS = {
-    "DataParallel",
-    "DistributedDataParallel",
-    "FullyShardedDataParallel",
-    "OptimizedModule",
-    "ScriptModule",
-    "RecursiveScriptModule",
-}
+from foveate.surgery.prepare import Attention, count_params, prepare
+from foveate.surgery.sites import Where
+from foveate.surgery.structure import stages
+from foveate.surgery.trace import watch
 
 
 def plan(
@@ -40,6 +23,8 @@ def plan(
     attention: Attention = "das",
     where: Where | None = None,
     *,
+    start: str = "paper",
+    position: str = "after",
     example: Any = None,
     **options: Any,
 ) -> Insertion:
@@ -53,10 +38,12 @@ def plan(
         >>> plan(net, "das", ["1"], example=torch.zeros(1, 3, 8, 8)).params
         438
     """
-    found, site, _ = _find(model, attention, where, example, options)
-    made = [_make(model, one, attention, options) for one in found]
-    sites = tuple(_site(one, module, None) for one, module in zip(found, made, strict=True))
-    return Insertion("would insert", type(model).__name__, _name(attention), site, "paper", sites)
+    with torch.random.fork_rng([]):
+        _, done = prepare(
+            "would insert", model, attention, where, start, position, example, options
+        )
+    sites = tuple(dataclasses.replace(one, module=None, openness=None) for one in done.sites)
+    return dataclasses.replace(done, sites=sites)
 
 
 def insert_(
@@ -97,7 +84,7 @@ def insert_(
     Raises:
         ValueError: If a name, an option or a pattern is wrong, a site is taken, a map is too
             small, or the model cannot run on the example.
-        TypeError: If the model is wrapped, or is no module.
+        TypeError: If the model is wrapped or compiled, or is no module.
 
     Example:
         >>> import torch
@@ -108,18 +95,12 @@ def insert_(
         >>> len(done.sites), torch.equal(net(x), before)
         (1, True)
     """
-    check_choice("insert_", "start", start, ("paper", "identity"))
-    check_choice("insert_", "position", position, ("after", "before"))
-    found, site, records = _find(model, attention, where, example, options)
-    targets = [_activation(one, records) if position == "before" else None for one in found]
-    made = [_make(model, one, attention, options) for one in found]
-    sites = tuple(_site(one, module, module) for one, module in zip(found, made, strict=True))
-    for one, module, before in zip(found, made, targets, strict=True):
-        holder = Inserted(_name(attention), one.name, module, start == "identity")
-        holder.to(one.record.output.device, one.record.output.dtype)
-        holder.train(one.module.training)
-        attach(one.module, holder, before)
-    return Insertion("inserted", type(model).__name__, _name(attention), site, start, sites)
+    places, done = prepare("inserted", model, attention, where, start, position, example, options)
+    for target, holder, before in places:
+        attach(target, holder, before)
+    guard_loading(model)
+    make_compiler_see_hooks()
+    return done
 
 
 def remove_(model: nn.Module) -> Insertion:
@@ -135,21 +116,23 @@ def remove_(model: nn.Module) -> Insertion:
         >>> remove_(net).sites[0].name
         '1'
     """
-    _refuse_wrappers(model)
+    refuse_wrapped(model)
     removed = detach_all(model)
     if not removed:
         raise ValueError(
             expected("remove_", "a model with inserted attentions", Words("none in it"))
         )
+    make_compiler_see_hooks()
     sites = tuple(
         Site(
             name=one.site,
             path=one.site,
             channels=getattr(one.attention, "channels", 0),
             size=(0, 0),
-            params=_params(one.attention),
+            params=count_params(one),
             macs=0,
             module=one.attention,
+            openness=one.openness,
         )
         for one in removed
     )
@@ -158,8 +141,14 @@ def remove_(model: nn.Module) -> Insertion:
 
 
 def inserted(model: nn.Module) -> dict[str, nn.Module]:
-    """The inserted attention modules by site name, in the order of registration."""
-    return {holder.site: holder.attention for _, holder in iter_inserted(model)}
+    """The inserted attention modules by site name, in the order of registration.
+
+    Two of one name (inserted into different parts of the model) are told apart by their paths.
+    """
+    found: dict[str, nn.Module] = {}
+    for path, holder in iter_inserted(model):
+        found[path if holder.site in found else holder.site] = holder.attention
+    return found
 
 
 def set_openness_(model: nn.Module, value: float) -> int:
@@ -185,122 +174,3 @@ def set_openness_(model: nn.Module, value: float) -> int:
 def stage_ends(model: nn.Module, example: Any = None) -> dict[str, str]:
     """The stages of a network: name, and path of the module whose output ends it."""
     return {end.name: end.path for end in stages(model, watch(model, example))}
-
-
-def _name(attention: Attention) -> str:
-    if isinstance(attention, str):
-        return attention_spec(attention).name
-    return getattr(attention, "__name__", type(attention).__name__)
-
-
-def _find(
-    model: nn.Module,
-    attention: Attention,
-    where: Where | None,
-    example: Any,
-    options: dict[str, Any],
-) -> tuple[list[Found], str, dict[nn.Module, Record]]:
-    """Check everything that can be checked before anything is changed."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(expected("insert_", "a torch.nn.Module", Words(type(model).__name__)))
-    _refuse_wrappers(model)
-    site, min_pixels = "stages", 1
-    if isinstance(attention, str):
-        spec = attention_spec(attention)
-        check_options(spec, options)
-        site, min_pixels = spec.site, spec.min_pixels
-    elif not callable(attention):
-        raise TypeError(expected("insert_", "a name or a callable attention", attention))
-    example = default_example(model) if example is None else example
-    first = example[0] if isinstance(example, tuple) else example
-    image = first.shape[-2] if isinstance(first, Tensor) else 224
-    chosen = site if where is None else where
-    records = watch(model, example)
-    found = find_sites(model, chosen, records, image)
-    for one in found:
-        taken = inserted_at(one.module)
-        if taken is not None:
-            got = Words(f"{one.name}, which holds {taken.attention_name!r}")
-            raise ValueError(expected("insert_", "free sites", got, "call remove_ first"))
-        height, width = one.shape[2:]
-        if height * width < min_pixels:
-            raise ValueError(
-                expected(
-                    f"{attention}",
-                    f"maps of at least {min_pixels} pixels",
-                    Words(f"{height}x{width} at {one.name}"),
-                    "use larger images or the small-image stem (stem='small'), or choose where",
-                )
-            )
-    name = chosen if isinstance(chosen, str) else ", ".join(chosen)
-    return found, name, records
-
-
-def _activation(one: Found, records: dict[nn.Module, Record]) -> tuple[nn.Module, int]:
-    last = last_activation(one, records)
-    if last is None:
-        raise ValueError(
-            expected(
-                "position='before'",
-                "sites that end with an activation module of their own",
-                Words(f"{one.name} ({type(one.module).__name__})"),
-                "use position='after'",
-            )
-        )
-    return last
-
-
-def _refuse_wrappers(model: nn.Module) -> None:
-    for path, module in model.named_modules():
-        kinds = {kind.__name__ for kind in type(module).__mro__}
-        if kinds & _WRAPPERS:
-            where = f" at {path}" if path else ""
-            raise TypeError(
-                expected(
-                    "foveate",
-                    "an unwrapped model",
-                    Words(f"{type(module).__name__}{where}"),
-                    "insert or remove first, then wrap; the inner model is .module or ._orig_mod",
-                )
-            )
-
-
-def _make(model: nn.Module, one: Found, attention: Attention, options: dict[str, Any]) -> nn.Module:
-    """Build the attention of a site in the device, dtype and layout of what it will see."""
-    if isinstance(attention, str):
-        module = create_attention(attention, one.shape[1], **options)
-    else:
-        module = attention(one.shape[1], **options)
-    module.to(one.record.output.device, one.record.output.dtype)
-    if _is_channels_last(model):
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return module
-
-
-def _is_channels_last(model: nn.Module) -> bool:
-    """Whether some kernel of the model lies in channels-last order and could not lie otherwise."""
-    return any(
-        weight.dim() == 4
-        and weight.is_contiguous(memory_format=torch.channels_last)
-        and not weight.is_contiguous()
-        for weight in model.parameters()
-    )
-
-
-def _site(one: Found, built: nn.Module, module: nn.Module | None) -> Site:
-    """Describe a site and count its attention on one image."""
-    with evaluation(built):
-        macs, _ = count_macs(lambda: built(torch.zeros_like(one.record.output[:1])))
-    return Site(
-        name=one.name,
-        path=one.path,
-        channels=one.shape[1],
-        size=(one.shape[2], one.shape[3]),
-        params=_params(built),
-        macs=macs,
-        module=module,
-    )
-
-
-def _params(module: nn.Module) -> int:
-    return sum(weight.numel() for weight in module.parameters())

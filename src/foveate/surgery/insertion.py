@@ -20,6 +20,7 @@ class Site:
         params: Parameters of the attention.
         macs: Its multiply-accumulates on the example, for one image.
         module: The attention, None in a dry run.
+        openness: The openness of an identity start.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Site:
     params: int
     macs: int
     module: nn.Module | None
+    openness: nn.Parameter | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,16 @@ class Insertion:
         for site in self.sites:
             if site.module is not None:
                 yield from site.module.parameters()
+            if site.openness is not None:
+                yield site.openness
 
     def __str__(self) -> str:
         count = f"{len(self.sites)} site" + ("s" if len(self.sites) != 1 else "")
-        sign = "-" if self.action == "removed" else "+"
         head = f"{self.action} {self.attention} at {count} of {self.model}"
-        head += f": {sign}{self.params:,} parameters, {sign}{self.macs / 1e9:.3f} GMAC an image"
-        if self.start == "identity" and self.action != "removed":
+        if self.action == "removed":
+            return f"{head}: -{self.params:,} parameters"
+        head += f": +{self.params:,} parameters, +{self.macs / 1e9:.3f} GMAC an image"
+        if self.start == "identity":
             head += ", output unchanged until it opens"
         rows = [("site", "channels", "map", "parameters", "MMAC")]
         rows += [

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from foveate.core import Words, expected, suggest
-from foveate.surgery.attach import Inserted, last_of
+from foveate.surgery.attach import is_inserted_path, last_of
 from foveate.surgery.structure import (
     Found,
     blocks,
@@ -48,7 +48,10 @@ def find_sites(
             matched module has no single (N, C, H, W) output.
     """
     if not isinstance(where, str):
-        return _by_patterns(model, list(where), records)
+        listed = list(where) if isinstance(where, Sequence) else [where]
+        if not all(isinstance(pattern, str) for pattern in listed):
+            raise TypeError(expected("where", "a preset or a list of patterns", where))
+        return _by_patterns(model, listed, records)
     if where not in PRESETS:
         if any(mark in where for mark in ".*?["):
             remedy = "give patterns as a list: where=[" + repr(where) + "]"
@@ -83,7 +86,7 @@ def _by_patterns(
     names = [
         (path, module)
         for path, module in model.named_modules(remove_duplicate=False)
-        if path and not isinstance(module, Inserted) and "foveate" not in path.split(".")
+        if path and not is_inserted_path(path)
     ]
     chosen: dict[nn.Module, Found] = {}
     for pattern in patterns:

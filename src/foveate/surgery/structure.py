@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from foveate.surgery.attach import CHILD, Inserted, is_plain_container, last_of
+from foveate.surgery.attach import Inserted, is_inserted_path, is_plain_container, last_of
 from foveate.surgery.trace import Record
 
 _NORMS = (
@@ -20,8 +20,7 @@ _NORMS = (
     nn.GroupNorm,
     nn.LayerNorm,
 )
-# Names of what runs beside the residual branch: shortcuts, and what was inserted.
-_OFF_BRANCH = {"downsample", "shortcut", "skip", "identity", CHILD}
+_SHORTCUTS = {"downsample", "shortcut", "skip", "identity"}
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def _last_norm(block: Found, records: dict[nn.Module, Record]) -> Found | None:
     norms, last_layer = [], -1
     for name, part in block.module.named_modules():
         record = records.get(part)
-        if record is None or any(piece in _OFF_BRANCH for piece in name.split(".")):
+        if record is None or is_inserted_path(name) or not _SHORTCUTS.isdisjoint(name.split(".")):
             continue
         if isinstance(part, _NORMS) and is_map(record) and record.shape == block.shape:
             path = f"{block.path}.{name}"

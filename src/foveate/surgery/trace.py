@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +88,14 @@ def watch(model: nn.Module, example: Any = None) -> dict[nn.Module, Record]:
     # On every module and after its own hooks, so that what was inserted before is seen.
     handles = [module.register_forward_hook(remember) for module in model.modules()]
     try:
-        with torch.random.fork_rng(devices), evaluation(model), torch.no_grad():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng(devices))
+            stack.enter_context(evaluation(model))
+            stack.enter_context(torch.no_grad())
+            # The types of the network itself count, not those of the caller's autocast.
+            for device in {"cpu", *(one.device.type for one in tensors)}:
+                if torch.amp.is_autocast_available(device):
+                    stack.enter_context(torch.autocast(device, enabled=False))
             model(*arguments)
     except Exception as error:
         shapes = ", ".join(str(tuple(one.shape)) for one in tensors) or "no tensor"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from foveate.core import expected
+from foveate.core import Words, expected
 
 _WHO = "deform_conv2d"
+_CASTABLE = (torch.float32, torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def pair(name: str, value: int | Sequence[int], minimum: int) -> tuple[int, int]
         TypeError: If it is neither an integer nor two of them.
         ValueError: If one is below ``minimum``.
     """
-    both = (value, value) if isinstance(value, int) else tuple(value)
+    both = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(both) != 2 or not all(isinstance(one, int) for one in both):
         raise TypeError(expected(_WHO, f"{name} as an integer or two", value))
     if min(both) < minimum:
@@ -73,6 +74,8 @@ def geometry_of(
         ValueError: If a rank or a size does not fit.
     """
     for name, tensor in (("input", input), ("offset", offset), ("weight", weight)):
+        if not isinstance(tensor, Tensor):
+            raise TypeError(expected(_WHO, f"a tensor {name}", Words(type(tensor).__name__)))
         if tensor.dim() != 4:
             raise ValueError(expected(_WHO, f"{name} of rank 4", tuple(tensor.shape)))
     _check_dtypes(input, offset, weight, bias, mask)
@@ -82,6 +85,8 @@ def geometry_of(
         pair("dilation", dilation, 1),
     )
     channels, (out_channels, per_group, *kernel) = input.shape[1], weight.shape
+    if min(kernel) < 1:
+        raise ValueError(expected(_WHO, "a kernel of at least 1x1", tuple(weight.shape)))
     if per_group < 1 or channels % per_group or out_channels % (channels // per_group):
         rule = f"weight (C_out, {channels} / G, kh, kw) with G dividing both channel counts"
         raise ValueError(expected(_WHO, rule, tuple(weight.shape)))
@@ -154,8 +159,9 @@ def cast_for_autocast(
 
     Outside autocast, and for float64, the tensors are returned as they came.
     """
-    device = input.device.type
-    if not is_autocast_on(device) or input.dtype == torch.float64:
+    castable = isinstance(input, Tensor) and input.dtype in _CASTABLE
+    device = input.device.type if castable else ""
+    if not castable or not is_autocast_on(device):
         return input, offset, weight, bias, mask
     low = torch.get_autocast_dtype(device)
     return (

@@ -68,9 +68,10 @@ def deform_conv2d(
 
     Source: Dai et al., arXiv:1703.06211, eq. 2-4; Zhu et al., arXiv:1811.11168, eq. 1.
     """
+    tensors = cast_for_autocast(input, offset, weight, bias, mask)
+    geometry = geometry_of(*tensors[:4], stride, padding, dilation, tensors[4])
+    input, offset, weight, bias, mask = tensors
     device = input.device.type
-    input, offset, weight, bias, mask = cast_for_autocast(input, offset, weight, bias, mask)
-    geometry = geometry_of(input, offset, weight, bias, stride, padding, dilation, mask)
     run = choose(backend, input).run
     if not is_autocast_on(device):
         return run(input, offset, weight, bias, mask, geometry)

@@ -89,8 +89,8 @@ def bilinear(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
 def nan_where(unknown: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """NaN where a coordinate is NaN, zero elsewhere; the gradient of those coordinates is NaN too.
 
-    Infinite coordinates are taken out first, because infinity times zero is NaN.
+    Infinite coordinates are taken out first, because infinity times zero is NaN, and the products
+    are added instead of the coordinates, whose sum may overflow.
     """
-    finite = torch.where(y.isinf(), 0, y) + torch.where(x.isinf(), 0, x)
     scale = torch.where(unknown, math.nan, 0.0).to(y.dtype)
-    return finite * scale
+    return torch.where(y.isinf(), 0, y) * scale + torch.where(x.isinf(), 0, x) * scale
