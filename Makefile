@@ -25,7 +25,7 @@ fmt: setup ## Format the code
 lint: setup ## Check format, lint and spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/codespell src tests docs examples README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell src tests docs benchmarks recipes README.md CONTRIBUTING.md CHANGELOG.md
 
 types: setup ## Check types
 	$(BIN)/mypy

@@ -2,7 +2,9 @@
 
 For the smallest member of each family, with random weights: ``insert_`` with both starts, a
 forward and a backward pass, ``remove_``, and a comparison of the output and the state dict to the
-bit. Families whose members have no convolutional map between their layers (transformers on
+bit. It proves that gates run, learn and come out again in these networks; where they sit stands in
+the result, and in hybrids with attention layers that is a choice of this project's rule and no
+author's. Families whose members have no convolutional map between their layers (transformers on
 tokens) are listed as such.
 
     python benchmarks/sweep.py [--families resnet,regnet] [--out benchmarks/results/sweep.json]
@@ -14,7 +16,6 @@ import argparse
 import collections
 import json
 import os
-import platform
 import time
 import warnings
 from pathlib import Path
@@ -28,6 +29,7 @@ from rich.progress import Progress
 
 import foveate
 from foveate.core.modes import evaluation
+from foveate.training import environment
 
 # Families whose features are token sequences, or channels-last maps, by their own definition:
 # they have no (N, C, H, W) map after their stages. Judged from timm's sources.
@@ -157,10 +159,11 @@ def main() -> None:
     )
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        versions = {"torch": torch.__version__, "timm": timm.__version__}
+        described = environment.describe(seed=0)
         result = {
             "command": "python benchmarks/sweep.py",
-            "versions": {**versions, "python": platform.python_version()},
+            **{key: described[key] for key in ("commit", "machine", "threads")},
+            "versions": {**described["versions"], "timm": timm.__version__},
             "not_convolutional": sorted(NOT_CONVOLUTIONAL),
             "passed": passed,
             "failed": failed,

@@ -79,7 +79,7 @@ class AllOrNothing:
         known = any(
             key.startswith(f"{prefix}{path}.") for key in state_dict for path, _holder in holders
         )
-        for _, holder in holders:
+        for _path, holder in holders:
             holder.fills = not known
 
 
