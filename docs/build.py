@@ -152,8 +152,9 @@ def _conditions(study: Any, environment: dict[str, Any], versions: dict[str, Any
     processor = machine.get("processor") if isinstance(machine, dict) else machine
     threads = environment.get("threads")
     commit = environment.get("commit")
+    used = f"{threads} thread" if threads == 1 else f"{threads} threads"
     return (
-        f"{len(study.seeds)} seeds, {processor}, {threads} threads, torch {versions.get('torch')},"
+        f"{len(study.seeds)} seeds, {processor}, {used}, torch {versions.get('torch')},"
         f" foveate {versions.get('foveate')}, commit {commit[:12] if commit else 'not known'}."
         " Intervals are 95 %, over seeds; times are ratios measured in one run, with their spread."
     )

@@ -89,7 +89,9 @@ def _subject(study: StudyRecord) -> tuple[str, str]:
     data, model = config.get("data", {}), config.get("model", {})
     source = data.get("source") or find_key(study.study, "source") or "unknown data"
     name = model.get("name") or find_key(study.study, "model") or "unknown model"
-    return str(source), name if isinstance(name, str) else str(find_key(study.study, "name"))
+    name = name if isinstance(name, str) else str(find_key(study.study, "name"))
+    width = model.get("width", 1.0)
+    return str(source), name if width == 1 else f"{name} at {width:g} of its width"
 
 
 def _pictures(study: StudyRecord) -> Iterator[dict[str, Any]]:
