@@ -160,3 +160,14 @@ def test_warnings_are_one_plain_line_each_and_told_once(capsys):
         "foveate: warning: 2 images are left out",
         "foveate: warning: something else",
     ]
+
+
+def test_without_typer_the_extra_is_named():
+    code = "import sys; sys.modules['typer'] = None; import foveate.__main__ as m; m.main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr == (
+        'foveate: the command line needs the package typer; run `pip install "foveate[train]"`\n'
+    )
