@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.registry import register, squeezed
+from foveate.attention.registry import attention_spec, register, squeezed
 from foveate.core import (
     check_choice,
     check_feature_map,
@@ -34,44 +34,21 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 _TAPS = 9
 
 
-def _params(
-    channels: int,
-    alpha: float = 0.2,
-    rounding: str = "floor",
-    multiple_of: int = 1,
-    separable_order: str = "dw_pw",
-    separable_kernel: int = 3,
-    separable_bias: bool = False,
-    separable_norm: str = "none",
-    inst_affine: bool = False,
-    offset_source: str = "squeezed",
-    modulated: bool = True,
-    offset_kernel: int = 3,
-    offset_bias: bool = True,
-    offset_groups: int = 1,
-    deform_weight: str = "dense",
-    deform_bias: bool = False,
-    ln_axes: str = "channel",
-    ln_affine: bool = True,
-    map_size: tuple[int, int] | None = None,
-    **_: Any,
-) -> int:
-    c, r = channels, squeezed(channels, alpha, rounding, multiple_of)
-    depthwise = c if separable_order == "dw_pw" else r
-    total = depthwise * separable_kernel**2 + c * r
-    total += (depthwise + r) if separable_bias else 0
-    between = depthwise if separable_order == "dw_pw" else r
-    total += 2 * between if separable_norm == "batch" else 0
-    total += 2 * r if inst_affine else 0
-    maps = (3 if modulated else 2) * _TAPS * offset_groups
-    source = r if offset_source == "squeezed" else c
-    total += maps * source * offset_kernel**2 + (maps if offset_bias else 0)
-    total += {"dense": _TAPS * r * c, "grouped9": _TAPS * c, "dw_pw": _TAPS * r + r * c}[
-        deform_weight
-    ]
-    total += c if deform_bias else 0
-    pixels = map_size[0] * map_size[1] if ln_axes == "chw" and map_size else 1
-    return total + (2 * c * pixels if ln_affine else 0)
+def _params(channels: int, **given: Any) -> int:
+    o = {**attention_spec("das").options, **given}
+    c, r = channels, squeezed(channels, o["alpha"], o["rounding"], o["multiple_of"])
+    depthwise = c if o["separable_order"] == "dw_pw" else r
+    total = depthwise * o["separable_kernel"] ** 2 + c * r
+    total += (depthwise + r) if o["separable_bias"] else 0
+    total += 2 * depthwise if o["separable_norm"] == "batch" else 0
+    total += 2 * r if o["inst_affine"] else 0
+    maps = (3 if o["modulated"] else 2) * _TAPS * o["offset_groups"]
+    source = r if o["offset_source"] == "squeezed" else c
+    total += maps * source * o["offset_kernel"] ** 2 + (maps if o["offset_bias"] else 0)
+    kernels = {"dense": _TAPS * r * c, "grouped9": _TAPS * c, "dw_pw": _TAPS * r + r * c}
+    total += kernels[o["deform_weight"]] + (c if o["deform_bias"] else 0)
+    height, width = o["map_size"] or (1, 1)
+    return int(total + (2 * c * height * width if o["ln_affine"] else 0))
 
 
 @register(
