@@ -23,7 +23,8 @@ def _ring(u: Plane, v: Plane) -> Plane:
 
 
 def _bar(u: Plane, v: Plane, length: float = 1.0, width: float = 0.3) -> Plane:
-    return np.minimum(length - np.abs(u), width - np.abs(v))
+    inside: Plane = np.minimum(length - np.abs(u), width - np.abs(v))
+    return inside
 
 
 def _cross(u: Plane, v: Plane) -> Plane:
@@ -31,11 +32,13 @@ def _cross(u: Plane, v: Plane) -> Plane:
 
 
 def _square(u: Plane, v: Plane) -> Plane:
-    return 0.75 - np.maximum(np.abs(u), np.abs(v))
+    outside: Plane = np.maximum(np.abs(u), np.abs(v))
+    return 0.75 - outside
 
 
 def _triangle(u: Plane, v: Plane) -> Plane:
-    return 0.5 - np.maximum(0.866 * np.abs(u) - 0.5 * v, v)
+    outside: Plane = np.maximum(0.866 * np.abs(u) - 0.5 * v, v)
+    return 0.5 - outside
 
 
 def _star(u: Plane, v: Plane) -> Plane:
@@ -46,7 +49,8 @@ def _star(u: Plane, v: Plane) -> Plane:
     notch = (0.42 * math.cos(spike), 0.42 * math.sin(spike))
     length = math.hypot(notch[1], 1.0 - notch[0])
     normal = (notch[1] / length, (1.0 - notch[0]) / length)
-    return normal[0] - radius * (normal[0] * np.cos(angle) + normal[1] * np.sin(angle))
+    outside: Plane = radius * (normal[0] * np.cos(angle) + normal[1] * np.sin(angle))
+    return normal[0] - outside
 
 
 def _crescent(u: Plane, v: Plane) -> Plane:
