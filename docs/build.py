@@ -124,9 +124,11 @@ def add_results(folder: str, name: str) -> Path:
     shown += [c for c in columns("cost") if c.table == "cost"]
     environment: dict[str, Any] = dict(run.environment)
     versions = environment.get("versions", {})
+    width = run.config["model"].get("width", 1.0)
+    model = run.config["model"]["name"] + (f" at {width:g} of its width" if width != 1 else "")
     content = {
         "data": run.config["data"]["source"].split(":")[0],
-        "model": run.config["model"]["name"],
+        "model": model,
         "headline": headline(rows, class_count(study)),
         "columns": [column.title for column in shown],
         "rows": [[column.text(row) for column in shown] for row in rows],
