@@ -237,6 +237,13 @@ def test_a_run_that_diverges_is_told_and_recorded(recipe, tmp_path):
     assert math.isnan(run.metrics[-1]["train_loss"])
 
 
+def test_a_short_last_batch_weighs_what_its_images_weigh(recipe, tmp_path):
+    short = recipe.changed(**{"data.limit_val": 9, "train.batch_size": 8})
+    run = train(short, tmp_path / "run", progress=False)
+    assert run.result["images"] == 9
+    assert run.result["loss"] == pytest.approx(evaluate(run.path)["loss"], rel=1e-6)
+
+
 def test_keep_best_ends_with_the_weights_of_the_best_epoch(recipe, tmp_path, monkeypatch):
     # The rate explodes after the first epoch, so that the best one is not the last.
     monkeypatch.setattr(

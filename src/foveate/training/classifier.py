@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
-from torchmetrics import MeanMetric, SumMetric
+from torchmetrics import SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from foveate.core import Words, expected
@@ -43,8 +43,10 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         self.val_top5 = MulticlassAccuracy(
             classes, top_k=top5, average="micro", validate_args=False
         )
-        self.train_loss, self.val_loss = MeanMetric("disable"), MeanMetric("disable")
-        self.val_count = SumMetric("error")
+        # Sums and counts, since a MeanMetric that lets NaN through (a diverged run must show)
+        # leaves its weights out.
+        self.train_loss, self.val_loss = SumMetric("disable"), SumMetric("disable")
+        self.train_count, self.val_count = SumMetric("error"), SumMetric("error")
         # A tuple hides the compiled twin from the module tree, whose names must stay the network's.
         self._call = (torch.compile(network) if recipe.train.compile else network,)
         self._epoch_start = time.perf_counter()
@@ -72,7 +74,8 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         loss = functional.cross_entropy(
             logits.float(), labels, label_smoothing=self.recipe.train.label_smoothing
         )
-        self.train_loss.update(loss.detach(), len(labels))
+        self.train_count.update(len(labels))
+        self.train_loss.update(loss.detach() * len(labels))
         self.train_top1.update(logits.detach(), labels)
         return loss
 
@@ -85,7 +88,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         logits = self(batch["images"])[counted].float()
         labels = batch["labels"][counted]
         self.val_count.update(len(labels))
-        self.val_loss.update(functional.cross_entropy(logits, labels), len(labels))
+        self.val_loss.update(functional.cross_entropy(logits, labels, reduction="sum"))
         self.val_top1.update(logits, labels)
         self.val_top5.update(logits, labels)
 
@@ -108,9 +111,9 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
             {
                 "epoch": float(self.current_epoch + 1),
                 "lr": self._lr,
-                "train_loss": float(self.train_loss.compute()),
+                "train_loss": float(self.train_loss.compute() / self.train_count.compute()),
                 "train_top1": float(self.train_top1.compute()),
-                "val_loss": float(self.val_loss.compute()),
+                "val_loss": float(self.val_loss.compute()) / images,
                 # The metrics divide in float32: the fraction of whole images is exact.
                 "val_top1": round(float(self.val_top1.compute()) * images) / images,
                 "val_top5": round(float(self.val_top5.compute()) * images) / images,
@@ -148,7 +151,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         self.val_images = int(checkpoint["foveate"]["val_images"])
 
     def _metrics(self) -> tuple[Any, ...]:
-        training = self.train_loss, self.train_top1
+        training = self.train_loss, self.train_count, self.train_top1
         return *training, self.val_loss, self.val_top1, self.val_top5, self.val_count
 
     def _note_unreadable(self, batch: Batch) -> None:
