@@ -67,6 +67,16 @@ def test_a_sample_is_the_blend_of_four_pixels(backend):
 
 
 @backends
+def test_no_output_is_left_unwritten(backend, poisoned_memory):
+    tensors, sizes = make("odd")
+    got, got_grads = gradients_of(lambda **t: deform_conv2d(**t, **sizes, backend=backend), tensors)
+    want, want_grads = gradients_of(lambda **t: oracle(**t, **sizes), tensors)
+    assert_same(got, want)
+    for name, want_grad in want_grads.items():
+        assert_same(got_grads[name], want_grad, name)
+
+
+@backends
 def test_zero_offsets_give_the_ordinary_convolution(backend):
     tensors, sizes = make("odd", mask=False)
     tensors["offset"] = torch.zeros_like(tensors["offset"])

@@ -169,42 +169,6 @@ def draw_points(
     return outside
 
 
-def draw_row(
-    figure: Any,
-    image: Tensor,
-    boxes: Tensor | None,
-    heat: Tensor | None,
-    sites: Sequence[SitePoints],
-    index: int,
-) -> None:
-    """One image in a row: itself, Grad-CAM, the last gate's mean map, the sampling points.
-
-    Args:
-        figure: An empty figure, about four times as wide as high.
-        image: (3, H, W) uint8.
-        boxes: As in ``draw_image``.
-        heat: (H, W) Grad-CAM map, or None to leave it out.
-        sites: What ``sampling_points`` returned; empty leaves the last two pictures out.
-        index: Which image of the batch that ``sites`` speaks of.
-    """
-    count = 1 + (heat is not None) + 2 * bool(sites)
-    axes = list(figure.subplots(1, count, squeeze=False)[0])
-    first = axes.pop(0)
-    draw_image(first, image, boxes)
-    first.set_title("image", fontsize=9)
-    if heat is not None:
-        ax = axes.pop(0)
-        draw_heat(ax, image, heat, boxes)
-        ax.set_title("Grad-CAM", fontsize=9)
-    if sites:
-        draw_gate(axes[0], sites[-1], index)
-        draw_points(axes[1], image, sites, index, boxes)
-        axes[1].set_title("sampling points", fontsize=9)
-        axes[1].legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.02), ncol=2, fontsize=7, frameon=False
-        )
-
-
 def _frame(ax: Any, image: Tensor) -> None:
     height, width = image.shape[-2:]
     ax.set_xlim(-0.5, width - 0.5)
