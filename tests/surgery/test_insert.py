@@ -207,6 +207,21 @@ def test_copies_and_pickles_carry_their_own_gates():
         assert len(inserted(model)) == 2
 
 
+def test_a_pickled_model_brings_the_compilers_guard_with_it(monkeypatch):
+    from torch._dynamo import config
+
+    model = net()
+    insert(model, "das")
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    monkeypatch.setattr(config, "skip_nnmodule_hook_guards", True)  # as in a fresh process
+    torch.load(file, weights_only=False)
+    assert not config.skip_nnmodule_hook_guards
+    monkeypatch.undo()
+    config.skip_nnmodule_hook_guards = False
+
+
 def test_stages_that_are_run_block_by_block_keep_their_gate():
     class ByBlocks(TinyResNet):
         def forward(self, x):

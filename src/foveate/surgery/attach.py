@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from foveate.surgery.compiled import make_compiler_see_hooks
+
 CHILD = "foveate"
 """Name of the child that holds an inserted attention; a number follows where it is taken."""
 
@@ -45,6 +47,11 @@ class Inserted(nn.Module):
     def forward(self, x: Any, *_: Any, **__: Any) -> Any:
         """Return the argument."""
         return x
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Come back from a pickle, whose process may not have inserted anything itself."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        make_compiler_see_hooks()
 
     def apply_to(self, x: Tensor) -> Tensor:
         """Apply the attention to the output of the site."""
