@@ -1,20 +1,18 @@
 """Latency of several networks as ratios, measured turn by turn in one run.
 
-Milliseconds drift by a fifth from hour to hour, with clocks and with other load; ratios taken in
-turns hardly do. So the networks are called one after the other, round after round, in an order that
-rotates, and each number comes from the fastest round: load can only ever add time.
+Each number comes from the fastest round: load can only ever add time.
 """
 
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from foveate.accounting.interleave import interleave
 from foveate.core import check_choice, check_positive_int, expected
 
 BLOCKS = 5
@@ -78,10 +76,10 @@ def latency(
     check_positive_int(who, "repeats", repeats, minimum=BLOCKS)
     check_positive_int(who, "warmup", warmup)
     calls = {label: _call(model, example, mode) for label, model in models.items()}
-    for call in calls.values():
-        for _ in range(warmup):
-            call()
-    return summarize(_rounds(calls, example.device, repeats, seconds))
+    times = interleave(
+        calls, example.device, repeats=repeats, minimum=BLOCKS, seconds=seconds, warmup=warmup
+    )
+    return summarize(times)
 
 
 def _call(model: nn.Module, example: Tensor, mode: str) -> Callable[[], None]:
@@ -97,29 +95,6 @@ def _call(model: nn.Module, example: Tensor, mode: str) -> Callable[[], None]:
         twin(example).float().square().mean().backward()
 
     return forward if mode == "forward" else step
-
-
-def _rounds(
-    calls: Mapping[str, Callable[[], None]],
-    device: torch.device,
-    repeats: int,
-    seconds: float | None,
-) -> dict[str, list[float]]:
-    """Time the calls in turn, starting each round with the next label; milliseconds by label."""
-    labels = list(calls)
-    times: dict[str, list[float]] = {label: [] for label in labels}
-    begun = time.perf_counter()
-    for round_ in range(repeats):
-        if seconds is not None and round_ >= BLOCKS and time.perf_counter() - begun > seconds:
-            break
-        shift = round_ % len(labels)
-        for label in labels[shift:] + labels[:shift]:
-            _synchronize(device)
-            start = time.perf_counter()
-            calls[label]()
-            _synchronize(device)
-            times[label].append(1000 * (time.perf_counter() - start))
-    return times
 
 
 def summarize(times: Mapping[str, list[float]]) -> dict[str, Timing]:
@@ -139,9 +114,3 @@ def summarize(times: Mapping[str, list[float]]) -> dict[str, Timing]:
         best = min(mine)
         timings[label] = Timing(best, best / min(base), min(ratios), max(ratios), len(mine))
     return timings
-
-
-def _synchronize(device: torch.device) -> None:
-    """Wait for the device, whose calls return before their work is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
