@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from foveate.cli import main
-from foveate.cli.compare import _options, _seeds, _slug, _where
+from foveate.cli.compare import _options, _seeds, _slug, _variants, _where
 
 pytest.importorskip("lightning")
 TINY = shlex.split(
@@ -101,6 +101,9 @@ def test_another_study_in_the_folder_is_refused(study, capsys):
         (["--attentions", "das"], "none"),
         (["--seeds", "three"], "a number"),
         (["--option", "alpha=0.1"], "das.alpha=0.1"),
+        (["--variant", "thin=das:alpha"], "das-thin=das:alpha=0.02"),
+        (["--variant", "thin=das", "--variant", "thin=se"], "every label once"),
+        (["--variant", "thin=das:alfa=0.1"], "alpha"),
         (["--model", "resnet1818"], "resnet18"),
         (["--optimizer", "adan"], "adamw"),
     ],
@@ -123,6 +126,16 @@ def test_words_are_read():
         "das": {"alpha": 0.1, "rounding": "ceil"},
         "se": {"reduction": 8},
     }
+    assert _variants(["a=das", "b = das : alpha=0.1, rounding=ceil,map_size=[7,7]"]) == {
+        "a": {"attention": "das", "options": {}},
+        "b": {
+            "attention": "das",
+            "options": {"alpha": 0.1, "rounding": "ceil", "map_size": [7, 7]},
+        },
+    }
+    moved = _variants(["last=das:where=layer4", 'two=se:where=["layer3","layer4"]'])
+    assert moved["last"] == {"attention": "das", "options": {}, "where": ["layer4"]}
+    assert moved["two"]["where"] == ["layer3", "layer4"]
     assert _where("stages") == "stages" and _where("layer?,stem") == ["layer?", "stem"]
     assert _slug("torchvision/resnet18") == "resnet18"
     assert _slug("fashion-mnist:/some/where") == "fashion-mnist"

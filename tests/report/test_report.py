@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from tests_report_tools import TOP1, write_run, write_study
 
-from foveate.report import headline, read_study, rows_of, terminal_tables, write_report
+from foveate.report import headline, legend, read_study, rows_of, terminal_tables, write_report
 
 VOID = {"meta", "img", "br", "input", "link"}
 
@@ -159,6 +159,21 @@ def test_an_unfinished_study_says_what_is_missing(tmp_path):
     assert "2 of 3" in text and "Runs not finished: das (1)" in text
     empty = write_study(tmp_path / "empty", {})
     assert "nothing to compare with yet" in page_of(empty).text
+
+
+def test_variants_stand_after_the_attentions_and_are_spelled_out(tmp_path):
+    folder = write_study(tmp_path / "s", {"none": [0.7], "thin": [0.8]}, seeds=(0,))
+    (folder / "study.toml").write_text(
+        'attentions = ["none", "se"]\nseeds = [0]\n[variants.thin]\nattention = "das"\n'
+        'where = ["layer3", "layer4"]\n[variants.thin.options]\nalpha = 0.02\nrounding = "ceil"\n'
+        '[variants.same]\nattention = "das"\n'
+    )
+    study = read_study(folder)
+    assert study.labels == ["none", "se", "thin", "same"]
+    said = ["thin is das with alpha = 0.02 and rounding = ceil at layer3, layer4.", "same is das."]
+    assert legend(study) == said
+    page = write_report(folder).read_text()
+    assert f"<p>{' '.join(said)}</p>" in page
 
 
 def test_a_missing_control_is_explained(tmp_path):

@@ -145,6 +145,42 @@ def test_an_interrupted_study_redoes_only_what_is_missing(study, tmp_path, monke
     assert trained == []
 
 
+def test_one_attention_is_compared_under_several_labels(study, tmp_path, trained):
+    """Variants are rows as attentions are: runs, costs, and the control of the largest one."""
+    variants = {
+        "se-slim": {"attention": "se", "options": {"reduction": 32}},
+        "se-wide": {"attention": "se", "options": {"reduction": 2}, "where": ["layer4"]},
+    }
+    tree = study.model_dump() | {"variants": variants, "attentions": ["none"], "seeds": 1}
+    folder = run_study(parse_study(tree), tmp_path / "s", progress=False)
+    labels = ["none", "se-slim", "se-wide", "wider"]
+    assert folder.labels == labels
+    assert trained == [f"{label}-seed0" for label in labels]
+    slim, wide = (folder.run(label, 0).recipe.model for label in labels[1:3])
+    assert (slim.attention, slim.options, slim.where) == ("se", {"reduction": 32}, None)
+    assert (wide.attention, wide.options, wide.where) == ("se", {"reduction": 2}, ["layer4"])
+    params = {label: folder.costs[label]["params"] for label in labels}
+    assert params["none"] < params["se-slim"] < params["se-wide"]
+    assert params["wider"] == pytest.approx(params["se-wide"], rel=0.02)
+    with pytest.raises(ValueError, match=r"one of the labels.*se-slim.*got 'se'"):
+        folder.study.recipe_for("se", 0)
+
+
+def test_costs_are_measured_again_when_asked(study, tmp_path, trained):
+    short = study.model_copy(update={"attentions": ["none"], "seeds": [0]})
+    folder = run_study(short, tmp_path / "s", progress=False)
+    before = folder.costs["_conditions"]["torch"], folder.run("none", 0).result
+    tree = folder.costs
+    tree["_conditions"]["torch"] = "another"
+    folder.costs_path.write_text(json.dumps(tree))
+    trained.clear()
+    run_study(short, folder.path, progress=False)
+    assert folder.costs == tree
+    run_study(short, folder.path, remeasure=True, progress=False)
+    assert (folder.costs["_conditions"]["torch"], folder.run("none", 0).result) == before
+    assert trained == []
+
+
 def test_a_folder_with_another_study_is_refused_and_the_differences_listed(study, tmp_path):
     folder = StudyFolder(tmp_path / "s")
     folder.start(study)
@@ -190,6 +226,14 @@ def test_errors_come_before_anything_is_made(study, tmp_path):
         ({"seeds": [1, 1]}, "must not repeat"),
         ({"seeds": [-1]}, "0 or more"),
         ({"options": {"se": {"reduction": 4}}, "attentions": ["none", "das"]}, "not compared"),
+        ({"variants": {"thin": {"attention": "dass"}}}, "did you mean 'das'"),
+        ({"variants": {"thin": {"attention": "das", "options": {"alfa": 1}}}}, "mean 'alpha'"),
+        ({"variants": {"thin": {"attention": "none"}}}, "name of an attention"),
+        ({"variants": {"das": {"attention": "das"}}}, "'das' of a variant is taken"),
+        ({"variants": {"wider": {"attention": "das"}}}, "'wider' of a variant is taken"),
+        ({"variants": {"cbam": {"attention": "das"}}}, "the name of another attention"),
+        ({"variants": {"a-seed3": {"attention": "das"}}}, "a variant's label"),
+        ({"variants": {"../a": {"attention": "das"}}}, "a variant's label"),
         ({"recipe": {"train": {"devices": 2}}}, "one device"),
         ({"recipe": {"train": {"epoch": 2}}}, r"'epoch' in \[recipe.train\]; did you mean 'epochs"),
         ({"seed": 2}, r"'seed' at the top; it belongs in \[recipe\]"),
@@ -201,11 +245,14 @@ def test_studies_that_make_no_sense_are_refused(tree, message):
 
 
 def test_a_study_survives_the_disk(study, tmp_path):
-    fuller = study.model_copy(update={"options": {"se": {"reduction": 8}}})
+    thin = {"attention": "das", "options": {"alpha": 0.02}, "where": "blocks"}
+    tree = study.model_dump() | {"options": {"se": {"reduction": 8}}, "variants": {"thin": thin}}
+    fuller = parse_study(tree)
     folder = StudyFolder(tmp_path / "s")
     folder.start(fuller)
     assert folder.study == fuller
     assert folder.study.recipe_for("se", 1).model.options == {"reduction": 8}
+    assert folder.study.recipe_for("thin", 1).model.where == "blocks"
 
 
 def test_recipes_of_a_study_differ_only_where_they_must():

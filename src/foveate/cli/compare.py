@@ -49,12 +49,23 @@ def compare(
         list[str] | None,
         typer.Option(metavar="NAME.KEY=VALUE", help="An attention's option: das.alpha=0.1."),
     ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=NAME:KEY=VALUE,...",
+            help="One more row: an attention with options of its own, under a label of your own,"
+            " such as das-thin=das:alpha=0.02; where= among them moves it. Repeatable.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The study folder; by default runs/compare-DATA-MODEL.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Continue the same study in the folder.")
     ] = True,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Measure the costs again; finished runs stay.")
+    ] = False,
     control: Annotated[
         bool,
         typer.Option("--control/--no-control", help="Add a plain network of equal parameters."),
@@ -71,6 +82,7 @@ def compare(
 
     Example:
         foveate compare scenes --model resnet18 --attentions none,das,se --seeds 3
+        foveate compare scenes --attentions none,das --variant das-thin=das:alpha=0.02
     """
     from foveate.cli.report import show
     from foveate.report import write_report
@@ -100,9 +112,10 @@ def compare(
         seeds=_seeds(seeds),
         control=control,
         options=_options(option or []),
+        variants=_variants(variant or []),
     )
     folder = out or Path("runs") / f"compare-{_slug(base.data.source)}-{_slug(base.model.name)}"
-    done = run_study(study, folder, resume=resume, progress=not quiet)
+    done = run_study(study, folder, resume=resume, remeasure=remeasure, progress=not quiet)
     if explain and not _is_explained(folder, images):
         write_report(folder)  # Should drawing fail, the numbers are there all the same.
         _tell("drawing what the networks look at", quiet)
@@ -191,6 +204,35 @@ def _options(pairs: list[str]) -> dict[str, dict[str, Any]]:
             remedy = "for example --option das.alpha=0.1"
             raise ValueError(expected("--option", "NAME.KEY=VALUE", text, remedy))
         found.setdefault(name, {})[option] = parse_value(value.strip())
+    return found
+
+
+def _variants(texts: list[str]) -> dict[str, dict[str, Any]]:
+    """Read ``thin=das:alpha=0.02,rounding=ceil`` as a label and what it stands for, each once.
+
+    Raises:
+        ValueError: If one has another form, or a label comes twice.
+    """
+    from foveate.core import expected
+    from foveate.training.toml import parse_value
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        label, equals, rest = text.partition("=")
+        label, (name, colon, listed) = label.strip(), rest.partition(":")
+        # A comma parts options only before the next KEY=, so that lists keep theirs.
+        pairs = re.split(r",(?=\s*\w+\s*=)", listed) if colon else []
+        if not (label and equals and name.strip() and all("=" in pair[1:] for pair in pairs)):
+            remedy = "for example --variant das-thin=das:alpha=0.02"
+            raise ValueError(expected("--variant", "LABEL=NAME:KEY=VALUE,...", text, remedy))
+        if label in found:
+            raise ValueError(expected("--variant", "every label once", label))
+        parted = (pair.partition("=") for pair in pairs)
+        options = {key.strip(): parse_value(value.strip()) for key, _, value in parted}
+        found[label] = {"attention": name.strip(), "options": options}
+        if "where" in options:
+            where = options.pop("where")
+            found[label]["where"] = _where(where) if isinstance(where, str) else where
     return found
 
 

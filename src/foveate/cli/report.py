@@ -27,13 +27,14 @@ def show(page: Path) -> None:
     """Print the tables of the study that ``page`` reports, and where its files lie."""
     from rich.console import Console
 
-    from foveate.report import class_count, headline, read_study, rows_of, terminal_tables
+    from foveate.report import class_count, headline, legend, read_study, rows_of, terminal_tables
 
     console: Any = Console(highlight=False)
     study = read_study(page.parent)
     rows = rows_of(study)
     for table in terminal_tables(rows, wide=console.width > 110):
         console.print(table)
-    console.print(headline(rows, class_count(study)), markup=False)
+    for line in (*legend(study), headline(rows, class_count(study))):
+        console.print(line, markup=False)
     typer.echo(f"table:  {page.parent / 'results.csv'}")
     typer.echo(f"report: {page}")

@@ -4,7 +4,7 @@ from foveate.report.html import write_report
 from foveate.report.reading import StudyRecord, read_study
 from foveate.report.statistics import Comparison, Estimate, compare, estimate, holm
 from foveate.report.table import Row, rows_of, terminal_tables
-from foveate.report.wording import class_count, headline
+from foveate.report.wording import class_count, headline, legend
 
 __all__ = [
     "Comparison",
@@ -16,6 +16,7 @@ __all__ = [
     "estimate",
     "headline",
     "holm",
+    "legend",
     "read_study",
     "rows_of",
     "terminal_tables",

@@ -56,6 +56,7 @@ def render(study: StudyRecord, rows: list[table.Row]) -> str:
         data=data,
         model=model,
         headline=wording.headline(rows, wording.class_count(study)),
+        legend=wording.legend(study),
         accuracy=_cells(rows, "accuracy"),
         control=_cells([row for row in rows if row.against_wider], "control"),
         cost=_cells(rows, "cost"),

@@ -24,7 +24,7 @@ class RunRecord:
     """What one run folder says.
 
     Attributes:
-        label: The variant, an attention's name or ``"wider"``.
+        label: The row: an attention's name, the label of a variant, or ``"wider"``.
         seed: Its seed.
         path: The run folder.
         result: ``result.json``, or None while the run is unfinished.
@@ -137,11 +137,18 @@ def find_key(tree: Mapping[str, Any], name: str) -> Any:
     return None
 
 
+def variants_of(study: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The variants that ``study.toml`` names, by label."""
+    variants = study.get("variants")
+    return variants if isinstance(variants, Mapping) else {}
+
+
 def _labels(
     study: Mapping[str, Any], costs: Mapping[str, Any], runs: Mapping[str, Any]
 ) -> list[str]:
     asked = find_key(study, "attentions")
     labels = [str(name) for name in asked] if isinstance(asked, list) else []
+    labels += variants_of(study)
     labels += [name for name in (*costs, *runs) if not name.startswith("_")]
     unique = list(dict.fromkeys(labels))
     return [name for name in unique if name != WIDER] + [WIDER] * (WIDER in unique)

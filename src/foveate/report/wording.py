@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from foveate.report.reading import NONE, WIDER, StudyRecord, find_key
+from foveate.report.reading import NONE, WIDER, StudyRecord, find_key, variants_of
 from foveate.report.table import BETTER, SAME, WORSE, Row, points
 
 # Below this multiple of chance a network has hardly learned.
@@ -68,6 +68,18 @@ def resolution(attentions: list[Row]) -> str:
     size = f"{low} points" if low == high else f"{low} to {high} points, by attention,"
     seeds = _most_pairs(attentions)
     return f"With {seeds} seeds a difference under {size} cannot be told from noise."
+
+
+def legend(study: StudyRecord) -> list[str]:
+    """What each variant of the study stands for, such as ``"thin is das with alpha = 0.02."``."""
+    said = []
+    for label, variant in variants_of(study.study).items():
+        options = [f"{key} = {value}" for key, value in variant.get("options", {}).items()]
+        place = variant.get("where")
+        place = ", ".join(place) if isinstance(place, list) else place
+        tail = (f" with {_join(options)}" if options else "") + (f" at {place}" if place else "")
+        said.append(f"{label} is {variant.get('attention')}{tail}.")
+    return said
 
 
 def limits(study: StudyRecord, rows: list[Row]) -> list[str]:

@@ -19,6 +19,7 @@ def run_study(
     folder: str | Path,
     *,
     resume: bool = True,
+    remeasure: bool = False,
     progress: bool | Reporter = True,
 ) -> StudyFolder:
     """Train every network of a study and measure what each costs.
@@ -30,6 +31,8 @@ def run_study(
         study: What to compare.
         folder: The study folder to make or to continue.
         resume: Continue the same study if the folder holds it; otherwise that is an error.
+        remeasure: Measure the costs again though the folder holds them: for another machine or
+            version. Finished runs stay as they are.
         progress: Show one progress bar for all runs; or the reporter to tell.
 
     Returns:
@@ -46,15 +49,17 @@ def run_study(
     """
     target = StudyFolder(folder)
     target.check(study, resume=resume)
-    if target.is_finished:
+    if target.is_finished and not remeasure:
         return target
     try:
-        return _run(study, target, progress)
+        return _run(study, target, remeasure, progress)
     except KeyboardInterrupt:
         raise Interrupted(_how_to_go_on(study, target)) from None
 
 
-def _run(study: Study, target: StudyFolder, progress: bool | Reporter) -> StudyFolder:
+def _run(
+    study: Study, target: StudyFolder, remeasure: bool, progress: bool | Reporter
+) -> StudyFolder:
     data = open_data(study.recipe.data)
     classes = len(data[0].classes)
     width, reason = control_width(study, classes) if study.control else (None, "")
@@ -69,7 +74,7 @@ def _run(study: Study, target: StudyFolder, progress: bool | Reporter) -> StudyF
 
     def run_all(reporter: Reporter) -> None:
         # Costs come first: what cannot be counted or timed shows before hours of training.
-        if not target.costs:
+        if remeasure or not target.costs:
             reporter.note("measuring parameters, operations and latency")
             write_json(target.costs_path, measure(study, classes, width, reason))
         for number, ((label, seed), recipe) in enumerate(recipes.items(), 1):

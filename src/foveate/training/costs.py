@@ -43,12 +43,11 @@ def control_width(study: Study, classes: int) -> tuple[float | None, str]:
         variant, and ""; or None and the reason why there is no such network.
     """
     model = study.recipe.model
-    names = [name for name in study.attentions if name != PLAIN]
-    if not names:
+    if not study.gated:
         return None, "no attention is compared"
     if model.pretrained:
         return None, "published weights exist for the published width only"
-    target = max(parameters(build_label(study, name, classes)) for name in names)
+    target = max(parameters(build_label(study, label, classes)) for label in study.gated)
     try:
         width = widen_to(model.name, target, num_classes=classes, stem=model.stem)
     except ValueError as error:

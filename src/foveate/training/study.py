@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from foveate.attention import attention_spec
+from foveate.attention import attention_spec, check_options, list_attentions
 from foveate.core import Words, expected
 from foveate.training.recipe import Recipe, Section, differences
 from foveate.training.run_folder import RunFolder
@@ -16,6 +17,8 @@ from foveate.training.toml import describe_errors, read_toml, write_toml
 
 PLAIN = "none"
 CONTROL = "wider"
+# A label names folders and rows, and "-seed3" at its end would be read as a seed.
+_LABEL = re.compile(r"(?!.*-seed\d+$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class LatencySection(Section):
@@ -30,6 +33,17 @@ class LatencySection(Section):
     seconds: float = Field(default=6.0, gt=0)
 
 
+class Variant(Section):
+    """What a label stands for: an attention, its options, and where it sits.
+
+    ``where`` left out is the recipe's, see ``foveate.insert_``.
+    """
+
+    attention: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    where: str | list[str] | None = None
+
+
 class Study(Section):
     """Which networks are compared, over which seeds, by which recipe.
 
@@ -41,6 +55,8 @@ class Study(Section):
         control: Whether to add the label ``"wider"``: the plain network, widened until it has as
             many parameters as the largest attention variant.
         options: Options of an attention by its name, for example ``{"das": {"alpha": 0.1}}``.
+        variants: More rows by a label of your own, so that one attention can be compared under
+            several options: ``{"das-thin": {"attention": "das", "options": {"alpha": 0.02}}}``.
         recipe: What all runs share; its seed and attention are replaced.
         latency: How latency is measured.
 
@@ -54,6 +70,7 @@ class Study(Section):
     seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1)
     control: bool = True
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    variants: dict[str, Variant] = Field(default_factory=dict)
     recipe: Recipe = Recipe()
     latency: LatencySection = LatencySection()
 
@@ -76,47 +93,64 @@ class Study(Section):
                 problems.append(f"{what} must not repeat: {values}")
         if min(self.seeds) < 0:
             problems.append("seeds must be 0 or more")
-        for name in self.attentions:
-            if name != PLAIN:
-                try:
-                    attention_spec(name)
-                except ValueError as error:
-                    problems.append(str(error))
+        for variant in self.gated.values():
+            try:
+                check_options(attention_spec(variant.attention), variant.options)
+            except ValueError as error:
+                problems.append(str(error))
+        problems += [_label_problem(label, self) for label in self.variants]
         for name in self.options:
             if name not in self.attentions or name == PLAIN:
                 problems.append(f"options are given for {name!r}, which is not compared")
         if self.recipe.train.devices > 1:
             problems.append("a study runs on one device; set train.devices = 1")
+        problems = [problem for problem in problems if problem]
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
     @property
+    def gated(self) -> dict[str, Variant]:
+        """What every label but the two plain ones stands for: attentions, then variants."""
+        named = {
+            name: Variant(attention=name, options=self.options.get(name, {}))
+            for name in self.attentions
+            if name != PLAIN
+        }
+        return named | self.variants
+
+    @property
     def labels(self) -> list[str]:
-        """The labels of the runs: the attentions, then the control."""
-        return [*self.attentions, *([CONTROL] if self.control else [])]
+        """The labels of the runs: the attentions, the variants, then the control."""
+        return [*self.attentions, *self.variants, *([CONTROL] if self.control else [])]
 
     def recipe_for(self, label: str, seed: int, width: float | None = None) -> Recipe:
         """Return the recipe of one run.
 
         Args:
-            label: An attention of the study, or ``"wider"``.
+            label: An attention or a variant of the study, or ``"wider"``.
             seed: Its seed.
             width: The width of the control.
+
+        Raises:
+            ValueError: If the study has no such label.
         """
-        plain = label in (PLAIN, CONTROL)
-        changes: dict[str, Any] = {
-            "name": f"{label}-seed{seed}",
-            "seed": seed,
-            "model.attention": PLAIN if plain else label,
-            "model.options": self.options.get(label, {}),
-        }
-        if plain:
+        changes: dict[str, Any] = {"name": f"{label}-seed{seed}", "seed": seed}
+        if label in (PLAIN, CONTROL):
             changes |= {
+                "model.attention": PLAIN,
+                "model.options": {},
                 "model.where": None,
                 "model.start": "paper",
                 "model.position": "after",
             }
+        elif label in self.gated:
+            variant = self.gated[label]
+            changes |= {"model.attention": variant.attention, "model.options": variant.options}
+            if variant.where is not None:
+                changes["model.where"] = variant.where
+        else:
+            raise ValueError(expected("Study", f"one of the labels {self.labels}", label))
         if label == CONTROL and width is not None:
             changes["model.width"] = width
         return self.recipe.changed(**changes)
@@ -124,6 +158,17 @@ class Study(Section):
     def save(self, path: str | Path) -> None:
         """Write the study as TOML, in one piece or not at all."""
         write_toml(Path(path), self.model_dump(mode="json", exclude_none=True))
+
+
+def _label_problem(label: str, study: Study) -> str:
+    """Say why a variant cannot have this label; "" if it can."""
+    if not _LABEL.fullmatch(label):
+        return f"a variant's label is made of letters, digits, '.', '_', '-': {label!r}"
+    if label in (PLAIN, CONTROL, *study.attentions):
+        return f"the label {label!r} of a variant is taken"
+    if label in list_attentions() and study.variants[label].attention != label:
+        return f"the label {label!r} of a variant is the name of another attention"
+    return ""
 
 
 def parse_study(tree: dict[str, Any], who: str = "Study") -> Study:
