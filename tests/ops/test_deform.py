@@ -9,7 +9,7 @@ from torchvision.ops import deform_conv2d as oracle
 
 from foveate.ops import deform_conv2d
 from foveate.ops.deform import BACKENDS
-from foveate.ops.deform import torch as vectorized
+from foveate.ops.deform import gather as vectorized
 from support import assert_same, gradients_of
 
 NAMES = [backend.name for backend in BACKENDS]

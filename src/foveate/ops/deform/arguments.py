@@ -41,6 +41,26 @@ class Geometry:
         """Number of kernel taps K."""
         return self.kernel[0] * self.kernel[1]
 
+    @property
+    def sizes(self) -> list[int]:
+        """What an operator's schema carries: stride, padding, dilation, offset groups."""
+        return [*self.stride, *self.padding, *self.dilation, self.offset_groups]
+
+    @classmethod
+    def of_sizes(
+        cls, sizes: Sequence[int], input: Tensor, offset: Tensor, weight: Tensor
+    ) -> Geometry:
+        """Rebuild the geometry of checked arguments from :attr:`sizes` and their shapes."""
+        return cls(
+            kernel=(weight.shape[2], weight.shape[3]),
+            stride=(sizes[0], sizes[1]),
+            padding=(sizes[2], sizes[3]),
+            dilation=(sizes[4], sizes[5]),
+            out=(offset.shape[2], offset.shape[3]),
+            groups=input.shape[1] // weight.shape[1],
+            offset_groups=sizes[6],
+        )
+
 
 def pair(name: str, value: int | Sequence[int], minimum: int) -> tuple[int, int]:
     """Return ``value`` as (vertical, horizontal), both at least ``minimum``.

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from foveate.ops.backends import choose
 from foveate.ops.deform.arguments import cast_for_autocast, geometry_of, is_autocast_on
-from foveate.ops.deform.backends import choose
+from foveate.ops.deform.backends import BACKENDS
 
 
 def deform_conv2d(
@@ -72,7 +73,7 @@ def deform_conv2d(
     geometry = geometry_of(*tensors[:4], stride, padding, dilation, tensors[4])
     input, offset, weight, bias, mask = tensors
     device = input.device.type
-    run = choose(backend, input).run
+    run = choose("deform_conv2d", BACKENDS, backend, input).run
     if not is_autocast_on(device):
         return run(input, offset, weight, bias, mask, geometry)
     with torch.autocast(device, enabled=False):

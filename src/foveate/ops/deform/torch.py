@@ -1,16 +1,24 @@
-"""The vectorized backend: four gathers and one matrix product, on every device.
+"""The backend ``torch``: tiles on a CPU, the differentiable gather form everywhere else.
 
-Rows of contiguous channels are gathered for the four corners of every sample, blended, and
-multiplied by the weights. Every step has a derivative of every order, forward mode included.
+The tiles are one operator, ``foveate::deform_conv2d``, opaque to the compiler: a graph stays whole
+and compiles in no time. Second derivatives, forward mode and ``torch.func`` transforms, which an
+opaque operator would get wrong or refuse, take the gather form, and so does an exported graph, which
+must run without this package.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from foveate.ops.deform.arguments import Geometry, coordinate_dtype
-from foveate.ops.deform.reference import nan_where
+from foveate.ops.deform import gather, tiled
+from foveate.ops.deform.arguments import Geometry
+from foveate.ops.deform.tiled import Wanted
+from foveate.ops.layout import is_channels_last
+from foveate.ops.transforms import is_exporting, is_transformed, second_order
+
 
 
 def deform_conv2d(
@@ -21,96 +29,117 @@ def deform_conv2d(
     mask: Tensor | None,
     geometry: Geometry,
 ) -> Tensor:
-    """Gather, blend and multiply; shapes as in the dispatcher."""
-    batch, out_channels = input.shape[0], weight.shape[0]
-    columns = sample(input, offset, mask, geometry)
-    out = _multiply(columns, weight, bias, geometry)
-    out = out.reshape(batch, *geometry.out, out_channels).permute(0, 3, 1, 2)
+    """Take the tiles where they can be had; shapes as in the dispatcher."""
+    tensors = (input, offset, weight, bias, mask)
+    if not takes_tiles(*tensors):
+        return gather.deform_conv2d(*tensors, geometry)
+    out: Tensor = torch.ops.foveate.deform_conv2d(*tensors, geometry.sizes)
     return out if is_channels_last(input) else out.contiguous()
 
 
-def is_channels_last(x: Tensor) -> bool:
-    """Whether neighbors in memory are channels; from strides, which ``vmap`` can tell."""
-    _, channels, _, width = x.shape
-    _, of_channel, of_row, of_column = x.stride()
-    return of_channel == 1 and of_column == channels > 1 and of_row == width * channels
+def takes_tiles(*tensors: Tensor | None) -> bool:
+    """Whether the tiled operator may take a call: on a CPU, outside transforms and export."""
+    here = all(one is None or one.device.type == "cpu" for one in tensors)
+    return here and not is_transformed(*tensors) and not is_exporting()
 
 
-def sample(input: Tensor, offset: Tensor, mask: Tensor | None, geometry: Geometry) -> Tensor:
-    """Read the input at every sampling point.
-
-    Shape:
-        - output: (N, P, K, C) with P output pixels, in the dtype of the input.
-    """
-    batch, channels, height, width = input.shape
-    groups, taps = geometry.offset_groups, geometry.taps
-    pixels = geometry.out[0] * geometry.out[1]
-    wide = coordinate_dtype(input)
-    y, x = _coordinates(offset.to(wide), geometry)  # (N, P, K, D)
-    unknown = y.isnan() | x.isnan()
-    poison = nan_where(unknown, y, x)
-    # Outside [-2, size + 1] everything is zero: the clamp bounds the integers below and gives
-    # huge and infinite coordinates a zero gradient. It keeps NaN, hence nan_to_num.
-    y = y.clamp(-2, height + 1).nan_to_num(-2.0)
-    x = x.clamp(-2, width + 1).nan_to_num(-2.0)
-    top, left = y.detach().floor(), x.detach().floor()
-    low, right = y - top, x - left
-    modulation = None
-    if mask is not None:
-        modulation = mask.to(wide).reshape(batch, groups, taps, pixels).permute(0, 3, 2, 1)
-    # One row of channels per pixel, and one row of zeros after the last for all that is outside:
-    # a weight of zero would not do, because zero times a NaN elsewhere in the map is NaN.
-    rows = input.reshape(batch, groups, channels // groups, height * width).transpose(2, 3)
-    rows = rows.reshape(batch * groups * height * width, channels // groups)
-    zero_row = rows.shape[0]
-    rows = torch.nn.functional.pad(rows, (0, 0, 0, 1)).to(wide)
-    base = torch.arange(batch * groups, device=input.device) * (height * width)
-    base = base.reshape(batch, 1, 1, groups)
-    total: Tensor | None = None
-    for row, row_weight in ((top, 1 - low), (top + 1, low)):
-        for col, col_weight in ((left, 1 - right), (left + 1, right)):
-            inside = (row >= 0) & (row < height) & (col >= 0) & (col < width)
-            index = torch.where(inside, base + (row * width + col).long(), zero_row)
-            share = row_weight * col_weight
-            if modulation is not None:
-                share = share * modulation
-            corner = rows.index_select(0, index.reshape(-1))
-            corner = corner.reshape(*index.shape, channels // groups)
-            corner = corner * share[..., None]
-            total = corner if total is None else total + corner
-    if modulation is not None:
-        poison = poison * modulation
-    sampled = poison[..., None] if total is None else total + poison[..., None]
-    return sampled.to(input.dtype).reshape(batch, pixels, taps, channels)
+torch.library.define(
+    "foveate::deform_conv2d",
+    "(Tensor input, Tensor offset, Tensor weight, Tensor? bias, Tensor? mask, int[] sizes)"
+    " -> Tensor",
+)
+torch.library.define(
+    "foveate::deform_conv2d_backward",
+    "(Tensor grad, Tensor input, Tensor offset, Tensor weight, Tensor? mask, int[] sizes,"
+    " bool[] wanted) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
 
 
-def _coordinates(offset: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
-    """Absolute sampling points (y, x) in pixels, each (N, P, K, D) with D offset groups."""
-    batch, (out_h, out_w), taps = offset.shape[0], geometry.out, geometry.taps
-    kernel_w = geometry.kernel[1]
-    shifts = offset.reshape(batch, geometry.offset_groups, taps, 2, out_h * out_w)
-    shifts = shifts.permute(0, 4, 2, 1, 3)
-    where = torch.arange(out_h * out_w, device=offset.device)
-    tap = torch.arange(taps, device=offset.device)
-    row = where.div(out_w, rounding_mode="floor") * geometry.stride[0] - geometry.padding[0]
-    col = where.remainder(out_w) * geometry.stride[1] - geometry.padding[1]
-    tap_row = tap.div(kernel_w, rounding_mode="floor") * geometry.dilation[0]
-    tap_col = tap.remainder(kernel_w) * geometry.dilation[1]
-    y = (row[:, None] + tap_row)[None, :, :, None].to(offset.dtype) + shifts[..., 0]
-    x = (col[:, None] + tap_col)[None, :, :, None].to(offset.dtype) + shifts[..., 1]
-    return y, x
+@torch.library.impl("foveate::deform_conv2d", "CPU")
+def _forward(
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    sizes: list[int],
+) -> Tensor:
+    geometry = Geometry.of_sizes(sizes, input, offset, weight)
+    batch, out_channels = input.shape[0], weight.shape[0]
+    out = input.new_empty(batch, *geometry.out, out_channels)
+    rows = out.view(-1, out_channels)
+
+    def finish(tile: tiled.Tile, part: Tensor) -> None:
+        rows[tile.rows] = part
+
+    tiled.forward(input, offset, weight, bias, mask, geometry, finish)
+    return out.permute(0, 3, 1, 2)
 
 
-def _multiply(columns: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """Multiply the columns by the weights of their group; output (N * P, C_out)."""
-    batch, pixels, taps, channels = columns.shape
-    groups, out_channels = geometry.groups, weight.shape[0]
-    kernels = weight.permute(0, 2, 3, 1).reshape(out_channels, taps * (channels // groups))
-    if groups == 1:
-        flat = columns.reshape(batch * pixels, taps * channels)
-        return torch.nn.functional.linear(flat, kernels, bias)
-    split = columns.reshape(batch * pixels, taps, groups, channels // groups)
-    split = split.permute(2, 0, 1, 3).reshape(groups, batch * pixels, -1)
-    kernels = kernels.reshape(groups, out_channels // groups, -1).transpose(1, 2)
-    out = torch.bmm(split, kernels).transpose(0, 1).reshape(batch * pixels, out_channels)
-    return out if bias is None else out + bias
+@torch.library.register_fake("foveate::deform_conv2d")
+def _forward_fake(
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    sizes: list[int],
+) -> Tensor:
+    batch, _, height, width = offset.shape
+    return input.new_empty(batch, height, width, weight.shape[0]).permute(0, 3, 1, 2)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.sizes = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    tensors = input, offset, weight, _, mask = ctx.saved_tensors
+    wanted = list(ctx.needs_input_grad[:5])
+    if torch.is_grad_enabled():
+        geometry = Geometry.of_sizes(ctx.sizes, input, offset, weight)
+
+        def run(*aliases: Tensor) -> Tensor:
+            return gather.deform_conv2d(*aliases, geometry)  # type: ignore[arg-type]
+
+        return (*second_order(run, tensors, wanted, grad), None)
+    operator = torch.ops.foveate.deform_conv2d_backward
+    gradients = operator(grad, input, offset, weight, mask, ctx.sizes, wanted)
+    return (*(one if want else None for one, want in zip(gradients, wanted, strict=True)), None)
+
+
+torch.library.register_autograd("foveate::deform_conv2d", _differentiate, setup_context=_save)
+
+
+@torch.library.impl("foveate::deform_conv2d_backward", "CPU")
+def _backward(
+    grad: Tensor,
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    mask: Tensor | None,
+    sizes: list[int],
+    wanted: list[bool],
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients by input, offset, weight, bias and mask; an unwanted one is an empty tensor."""
+    geometry = Geometry.of_sizes(sizes, input, offset, weight)
+    rows = grad.permute(0, 2, 3, 1).reshape(-1, weight.shape[0])
+    found = tiled.backward(
+        input, offset, weight, mask, geometry, lambda tile: rows[tile.rows], Wanted(*wanted)
+    )
+    a, b, c, d, e = (input.new_empty(0) if one is None else one for one in found)
+    return a, b, c, d, e
+
+
+@torch.library.register_fake("foveate::deform_conv2d_backward")
+def _backward_fake(
+    grad: Tensor,
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    mask: Tensor | None,
+    sizes: list[int],
+    wanted: list[bool],
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    return tiled.like_gradients(input, offset, weight, mask, Wanted(*wanted))

@@ -1,0 +1,16 @@
+"""The backends of the gate and of its tail, in the order of choice."""
+
+from __future__ import annotations
+
+from foveate.ops.backends import Backend
+from foveate.ops.gate import reference
+from foveate.ops.gate import torch as torch_backend
+
+GATES: tuple[Backend, ...] = (
+    Backend("torch", torch_backend.deform_gate),
+    Backend("reference", reference.deform_gate),
+)
+EPILOGUES: tuple[Backend, ...] = (
+    Backend("torch", torch_backend.gate_epilogue),
+    Backend("reference", reference.gate_epilogue),
+)

@@ -1,0 +1,102 @@
+"""The gate's tail on some rows of pixels, (pixels, C): LayerNorm, sigmoid, product.
+
+Computed in float32 at least, whatever the dtype of the rows. Sums over pixels are taken row block by
+row block in a fixed order, so no gradient depends on the number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# Values of a block of rows; with its temporaries it stays in a second-level cache.
+BLOCK = 1 << 18
+
+
+class Affine:
+    """Scale and shift of the LayerNorm, and their gradients while blocks add to them.
+
+    Args:
+        weight: (C,) or None.
+        bias: (C,) or None.
+        eps: Added to the variance.
+        channels: C.
+        dtype: Dtype of the arithmetic.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        eps: float,
+        channels: int,
+        dtype: torch.dtype,
+    ) -> None:
+        self.weight, self.bias = (None if o is None else o.to(dtype) for o in (weight, bias))
+        self.eps, self.shape, self.dtype = eps, (channels,), dtype
+        self.by_weight = torch.zeros(channels, dtype=dtype)
+        self.by_bias = torch.zeros(channels, dtype=dtype)
+
+    def gradients(self, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Gradients in the dtypes of the two; empty for one that is None."""
+        found = zip((self.by_weight, self.by_bias), (weight, bias), strict=True)
+        first, second = (total[:0] if o is None else total.to(o.dtype) for total, o in found)
+        return first, second
+
+    def normalize(self, mixed: Tensor) -> _Normalized:
+        """LayerNorm of wide rows."""
+        return _Normalized(
+            *torch.native_layer_norm(mixed, self.shape, self.weight, self.bias, self.eps)
+        )
+
+
+class _Normalized(NamedTuple):
+    values: Tensor
+    mean: Tensor
+    scale: Tensor
+
+
+def forward_(out: Tensor, x: Tensor, mixed: Tensor, affine: Affine) -> None:
+    """Write x times the sigmoid of the normalized rows into ``out``."""
+    for part in blocks(mixed):
+        gate = affine.normalize(mixed[part].to(affine.dtype)).values.sigmoid_()
+        if out.dtype == affine.dtype:
+            torch.mul(gate, x[part], out=out[part])
+        else:
+            out[part] = gate.mul_(x[part])
+
+
+def backward_(
+    by_x: Tensor, by_mixed: Tensor, grad: Tensor, x: Tensor, mixed: Tensor, affine: Affine
+) -> None:
+    """Write the gradients by x and by the mixed rows; add those by scale and shift."""
+    for part in blocks(mixed):
+        wide, upstream = mixed[part].to(affine.dtype), grad[part].to(affine.dtype)
+        normalized = affine.normalize(wide)
+        gate = normalized.values.sigmoid_()
+        passed = upstream * gate
+        by_x[part] = passed
+        # sigmoid' = gate * (1 - gate)
+        inner = passed.mul_(x[part])
+        inner -= inner * gate
+        affine.by_bias += inner.sum(0)
+        unit = torch.sub(wide, normalized.mean).mul_(normalized.scale)
+        affine.by_weight += torch.mul(unit, inner, out=gate).sum(0)
+        by_mixed[part] = torch.ops.aten.native_layer_norm_backward(
+            inner,
+            wide,
+            affine.shape,
+            normalized.mean,
+            normalized.scale,
+            affine.weight,
+            affine.bias,
+            [True, False, False],
+        )[0]
+
+
+def blocks(rows: Tensor) -> list[slice]:
+    """Cut rows into blocks of a fixed size."""
+    step = max(1, BLOCK // max(1, rows.shape[1]))
+    return [slice(first, first + step) for first in range(0, rows.shape[0], step)]
