@@ -228,6 +228,7 @@ def test_errors_come_before_anything_is_made(study, tmp_path):
         ({"options": {"se": {"reduction": 4}}, "attentions": ["none", "das"]}, "not compared"),
         ({"variants": {"thin": {"attention": "dass"}}}, "did you mean 'das'"),
         ({"variants": {"thin": {"attention": "das", "options": {"alfa": 1}}}}, "mean 'alpha'"),
+        ({"variants": {"thin": {"attention": "das", "option": {}}}}, "did you mean 'options'"),
         ({"variants": {"thin": {"attention": "none"}}}, "name of an attention"),
         ({"variants": {"das": {"attention": "das"}}}, "'das' of a variant is taken"),
         ({"variants": {"wider": {"attention": "das"}}}, "'wider' of a variant is taken"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -60,9 +60,14 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 def _known_keys(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the section at ``location`` knows."""
     model: type[BaseModel] | None = root
+    named = False  # In a table of tables the next part is a name, not a key of the model.
     for part in location:
+        if named:
+            named = False
+            continue
         field = model.model_fields.get(str(part)) if model else None
         model = _model_of(field.annotation) if field else None
+        named = field is not None and get_origin(field.annotation) is dict
     return list(model.model_fields) if model else []
 
 
