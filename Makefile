@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types tests test test-all demo sweep docs clean ci
+.PHONY: help setup fmt lint types tests test test-all demo sweep bench bench-smoke docs clean ci
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,12 @@ sweep: setup ## Insert, run and remove a gate in every convolutional family of t
 
 demo: setup ## Compare none, das and se on the embedded data; says where the report lies
 	$(BIN)/foveate compare scenes --out demo --resume
+
+bench: setup ## Measure the gate on 2 threads into benchmarks/results: time, memory, scaling; 12 minutes
+	$(BIN)/foveate bench gate memory scaling --dtype float32,bfloat16 --threads 2 --seconds 0.7 --repeat 2
+
+bench-smoke: setup ## Run the benchmark on toy sizes: shows that it works, its numbers mean nothing
+	$(BIN)/foveate bench gate op memory scaling --quick --threads 1
 
 docs: setup ## Regenerate the tables and pictures of the README
 	$(BIN)/python docs/build.py

@@ -3,6 +3,7 @@
 python docs/build.py                       README's tables from the registry and docs/results
 python docs/build.py --check               the same, but only say whether they are up to date
 python docs/build.py --picture             docs/images/first-look.png (trains for a few minutes)
+python docs/build.py --plot                docs/images/scaling.png from benchmarks/results
 python docs/build.py --add STUDY NAME      keep a study's numbers as docs/results/NAME.json
 """
 
@@ -14,13 +15,16 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 RESULTS = DOCS / "results"
+MEASURED = DOCS.parent / "benchmarks" / "results"
 PICTURE = DOCS / "images" / "first-look.png"
+PLOT = DOCS / "images" / "scaling.png"
 CHANNELS = 256
 
 
@@ -87,10 +91,39 @@ def costs_table() -> str:
     return "\n".join(lines)
 
 
+def measurements() -> list[Any]:
+    """Every published result of the benchmark."""
+    from foveate.bench import is_result, read_result
+
+    files = [path for path in sorted(MEASURED.glob("*.json")) if is_result(path)]
+    return [one for one in map(read_result, files) if not one.conditions.quick]
+
+
+def measured(table: str) -> str:
+    """A table of the benchmark, a part per machine."""
+    from foveate.bench import markdown
+
+    make: Callable[[list[Any]], str] = getattr(markdown, table)
+    return make(measurements())
+
+
+def plot() -> Path:
+    """Draw the scaling of the first machine that measured it."""
+    from foveate.bench.plot import scaling_png
+
+    chosen = next((one for one in measurements() if "scaling" in one.suites), None)
+    if chosen is None:
+        raise SystemExit(f"{MEASURED}: no result of the scaling suite; run: make bench")
+    PLOT.write_bytes(scaling_png(chosen))
+    return PLOT
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "attentions": attentions_table,
     "costs": costs_table,
+    "performance": partial(measured, "performance"),
     "results": results_table,
+    "scaling": partial(measured, "scaling"),
 }
 
 
@@ -252,10 +285,13 @@ def main() -> None:
     )
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if outdated")
     parser.add_argument("--picture", action="store_true", help="make the README's picture")
+    parser.add_argument("--plot", action="store_true", help="draw the scaling of the gate")
     parser.add_argument("--add", nargs=2, metavar=("STUDY", "NAME"), help="keep a study's numbers")
     arguments = parser.parse_args()
     if arguments.picture:
         print(picture())
+    if arguments.plot:
+        print(plot())
     if arguments.add:
         print(add_results(*arguments.add))
     old = README.read_text(encoding="utf-8") if README.is_file() else ""

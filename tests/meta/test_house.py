@@ -28,6 +28,7 @@ RUNGS = {
     "training": 6,
     "explain": 6,
     "export": 6,
+    "bench": 6,
     "detection": 7,
     "report": 8,
     "cli": 9,
