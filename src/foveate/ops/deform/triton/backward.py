@@ -1,4 +1,4 @@
-# mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call"
+# mypy: disable-error-code="import-untyped,untyped-decorator,no-untyped-def,no-untyped-call"
 """Backward kernels: from gradients of columns to those of offsets, mask and input.
 
 The input gradient is either scattered, four atomic additions a sample, or gathered in a fixed

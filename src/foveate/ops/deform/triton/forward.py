@@ -1,4 +1,4 @@
-# mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call"
+# mypy: disable-error-code="import-untyped,untyped-decorator,no-untyped-def,no-untyped-call"
 """Forward kernels: the implicit matrix product, with the gate's tail or without; the columns.
 
 Input channels come in S sections, the finest split in which a section has one offset group and one
@@ -11,6 +11,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from foveate.ops.deform.triton.block import affine_of, load, normalize, store
 from foveate.ops.deform.triton.sampling import blend, locate, modulation, pixels_of
 
 
@@ -20,19 +21,21 @@ def implicit(
     of_image, of_channel, of_pixel, mask_image, mask_channel, mask_pixel,
     pixels, height, width, out_h, out_w,
     weight_ptr, bias_ptr, out_ptr, out_image, out_channel, out_pixel,
-    x_ptr, x_image, x_channel, x_pixel, scale_ptr, shift_ptr, eps,
+    x_ptr, x_image, x_channel, x_pixel, kept_ptr, scale_ptr, shift_ptr, eps,
     kernel_w: tl.constexpr, taps: tl.constexpr, stride_h: tl.constexpr, stride_w: tl.constexpr,
     pad_h: tl.constexpr, pad_w: tl.constexpr, dilation_h: tl.constexpr, dilation_w: tl.constexpr,
     sections: tl.constexpr, offset_groups: tl.constexpr, section_width: tl.constexpr,
     has_mask: tl.constexpr, groups: tl.constexpr, group_out: tl.constexpr,
-    has_bias: tl.constexpr, gate: tl.constexpr, affine: tl.constexpr,
+    has_bias: tl.constexpr, gate: tl.constexpr, keep: tl.constexpr,
+    has_scale: tl.constexpr, has_shift: tl.constexpr,
     block_m: tl.constexpr, block_n: tl.constexpr, block_k: tl.constexpr,
 ):  # fmt: skip
     """Output pixels times a block of output channels; columns exist in registers only.
 
     One flat loop over (section, tap, block of channels), so that the compiler can prefetch the
     offsets, corners and weights of the next step across taps. With ``gate`` the block holds all
-    channels of its pixels, and what is stored is x * sigmoid(LayerNorm(result)).
+    channels of its pixels, and what is stored is x * sigmoid(LayerNorm(result)), and, to ``keep``
+    for a backward pass, the result itself as rows.
     """
     blocks_n: tl.constexpr = (group_out + block_n - 1) // block_n
     blocks_k: tl.constexpr = (section_width + block_k - 1) // block_k
@@ -80,21 +83,15 @@ def implicit(
         total += bias[None, :]
     stored = valid[:, None] & used[None, :]
     if gate:
-        x_at = (image * x_image + position * x_pixel)[:, None]
-        x_at += (channel.to(tl.int64) * x_channel)[None, :]
-        x = tl.load(x_ptr + x_at, mask=stored, other=0.0).to(tl.float32)
-        mean = tl.sum(total, axis=1) / group_out
-        centered = tl.where(used[None, :], total - mean[:, None], 0.0)
-        variance = tl.sum(centered * centered, axis=1) / group_out
-        total = centered * (1.0 / tl.sqrt(variance + eps))[:, None]
-        if affine:
-            ln_scale = tl.load(scale_ptr + channel, mask=used, other=0.0).to(tl.float32)
-            ln_shift = tl.load(shift_ptr + channel, mask=used, other=0.0).to(tl.float32)
-            total = total * ln_scale[None, :] + ln_shift[None, :]
-        total = x * tl.sigmoid(total)
-    at = (image * out_image + position * out_pixel)[:, None]
-    at += (channel.to(tl.int64) * out_channel)[None, :]
-    tl.store(out_ptr + at, total.to(out_ptr.dtype.element_ty), mask=stored)
+        if keep:
+            at = (image * (out_h * out_w) + position) * group_out
+            kept = total.to(kept_ptr.dtype.element_ty)
+            tl.store(kept_ptr + at[:, None] + channel[None, :], kept, mask=stored)
+        x = load(x_ptr, image, position, x_image, x_channel, x_pixel, channel, stored)
+        total, _ = normalize(total, used, group_out, eps)
+        scale, shift = affine_of(scale_ptr, shift_ptr, channel, used, has_scale, has_shift)
+        total = x * tl.sigmoid(total * scale[None, :] + shift[None, :])
+    store(out_ptr, total, image, position, out_image, out_channel, out_pixel, channel, stored)
 
 
 @triton.jit

@@ -1,4 +1,4 @@
-"""The operator ``foveate::deform_conv2d``: kernels, shapes for tracing, derivatives.
+"""The operator ``foveate::deform_conv2d_triton``: kernels, shapes for tracing, derivatives.
 
 ``triton_op`` shows its kernels to ``torch.compile`` and to AOTInductor, so that a network with
 them becomes one graph. The backward pass is opaque instead: it walks over the batch in steps whose
@@ -7,37 +7,115 @@ number depends on the sizes, and reads the switch for deterministic algorithms w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import custom_op, triton_op
 
+from foveate.ops.deform import gather
 from foveate.ops.deform.arguments import Geometry
-from foveate.ops.deform.triton import forward, plan
-from foveate.ops.deform.triton.backward import gradients
-from foveate.ops.deform.triton.differentiable import differentiate
-from foveate.ops.deform.triton.launch import blocks, launch
-from foveate.ops.deform.triton.layout import flat, pack_rows, pack_weight, sections_of
-
-_TENSORS = "Tensor input, Tensor offset, Tensor weight, Tensor? bias, Tensor? mask"
+from foveate.ops.deform.triton.compute import convolve
+from foveate.ops.deform.triton.gradients import Wanted, gradients
+from foveate.ops.transforms import second_order
 
 
-def sizes_of(geometry: Geometry) -> list[int]:
-    """The geometry as the integers that an operator can take."""
-    return [
-        *geometry.kernel,
-        *geometry.stride,
-        *geometry.padding,
-        *geometry.dilation,
-        *geometry.out,
-        geometry.groups,
-        geometry.offset_groups,
-    ]
+@triton_op(
+    "foveate::deform_conv2d_triton",
+    mutates_args=(),
+    schema="(Tensor input, Tensor offset, Tensor weight, Tensor? bias, Tensor? mask,"
+    " SymInt[] sizes, bool channels_last) -> Tensor",
+)
+def deform_conv2d(
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    sizes: list[int],
+    channels_last: bool,
+) -> Tensor:
+    """Convolve; ``sizes`` are those of a ``Geometry``."""
+    geometry = Geometry.of_sizes(sizes, input, offset, weight)
+    return convolve(input, offset, weight, bias, mask, geometry, channels_last)
 
 
-def geometry_from(sizes: Sequence[int]) -> Geometry:
-    """Undo ``sizes_of``."""
-    pairs = [(sizes[at], sizes[at + 1]) for at in range(0, 10, 2)]
-    return Geometry(*pairs, groups=sizes[10], offset_groups=sizes[11])
+def _fake(
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    sizes: list[int],
+    channels_last: bool,
+) -> Tensor:
+    shape = (input.shape[0], weight.shape[0], *offset.shape[2:])
+    format = torch.channels_last if channels_last else torch.contiguous_format
+    return torch.empty(shape, dtype=input.dtype, device=input.device, memory_format=format)
+
+
+@custom_op(
+    "foveate::deform_conv2d_triton_backward",
+    mutates_args=(),
+    schema="(Tensor grad, Tensor input, Tensor offset, Tensor weight, Tensor? mask,"
+    " SymInt[] sizes, bool[] wanted) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+def deform_conv2d_backward(
+    grad: Tensor,
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    mask: Tensor | None,
+    sizes: list[int],
+    wanted: list[bool],
+) -> tuple[Tensor, ...]:
+    """Gradients by input, offset, weight, bias and mask; an unwanted one is empty."""
+    geometry = Geometry.of_sizes(sizes, input, offset, weight)
+    return gradients(grad, input, offset, weight, mask, geometry, Wanted(*wanted))
+
+
+def _fake_backward(
+    grad: Tensor,
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    mask: Tensor | None,
+    sizes: list[int],
+    wanted: list[bool],
+) -> tuple[Tensor, ...]:
+    plain = torch.contiguous_format
+    made = (
+        torch.empty_like(input),
+        torch.empty_like(offset, memory_format=plain),
+        torch.empty_like(weight, memory_format=plain),
+        weight.new_empty(weight.shape[0]),
+        torch.empty_like(offset if mask is None else mask, memory_format=plain),
+    )
+    return tuple(
+        one if want else input.new_empty(0) for one, want in zip(made, wanted, strict=True)
+    )
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.sizes, _ = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    tensors = input, offset, weight, _, mask = ctx.saved_tensors
+    wanted = list(ctx.needs_input_grad[:5])
+    if torch.is_grad_enabled():  # create_graph: the kernels have no second derivative
+        geometry = Geometry.of_sizes(ctx.sizes, input, offset, weight)
+
+        def run(*aliases: Any) -> Tensor:
+            return gather.deform_conv2d(*aliases, geometry)  # type: ignore[call-arg]
+
+        return (*second_order(run, tensors, wanted, grad), None, None)
+    found = deform_conv2d_backward(grad, input, offset, weight, mask, ctx.sizes, wanted)
+    made = (one if want else None for one, want in zip(found, wanted, strict=True))
+    return (*made, None, None)
+
+
+deform_conv2d.register_fake(_fake)
+deform_conv2d_backward.register_fake(_fake_backward)
+deform_conv2d.register_autograd(_differentiate, setup_context=_save)

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call"
+# mypy: disable-error-code="import-untyped,untyped-decorator,no-untyped-def,no-untyped-call"
 # (The body of a kernel is Triton's language, which has no types that a checker knows.)
 """Where a tap reads, and what it finds there: the device functions that every kernel shares.
 

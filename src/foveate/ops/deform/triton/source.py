@@ -42,12 +42,10 @@ class Source:
         modulation = None if mask is None else flat(mask)[0]
         return cls(pack_rows(input, sections), flat(offset)[0], modulation, geometry, sections)
 
-    def images(self, first: int, last: int) -> Source:
+    def images(self, chosen: slice) -> Source:
         """Some images alone."""
-        mask = None if self.mask is None else self.mask[first:last]
-        return replace(
-            self, rows=self.rows[first:last], offset=self.offset[first:last], mask=mask
-        )
+        mask = None if self.mask is None else self.mask[chosen]
+        return replace(self, rows=self.rows[chosen], offset=self.offset[chosen], mask=mask)
 
     @property
     def pixels(self) -> int:
