@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,20 @@ from foveate.core import (
     check_ratio,
     expected,
 )
-from foveate.ops import channel_layer_norm, deform_conv2d
+from foveate.ops import channel_layer_norm, deform_conv2d, deform_gate, gate_epilogue
+from foveate.ops.layout import as_laid_out, quick_layout
+from foveate.ops.pointwise import pointwise_conv2d
 
-# A leaf for symbolic tracing: its checks look at shapes, which a proxy has not.
-torch.fx.wrap("deform_conv2d")  # type: ignore[no-untyped-call]
+# Leaves for symbolic tracing: they look at shapes and strides, which a proxy has not.
+for _leaf in (
+    "deform_conv2d",
+    "deform_gate",
+    "gate_epilogue",
+    "as_laid_out",
+    "quick_layout",
+    "pointwise_conv2d",
+):
+    torch.fx.wrap(_leaf)  # type: ignore[no-untyped-call]
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu": lambda: nn.GELU(),
@@ -231,7 +241,15 @@ class DAS(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply x by its gate (eq. 4)."""
-        gated = x * self.gate(x)
+        check_feature_map("DAS", x, self.channels, min_pixels=2)
+        if self.ln_axes != "channel":
+            gated = x * self.gate(x)
+            return x + gated if self.residual else gated
+        inner = quick_layout(x)
+        squeezed_map = self._squeeze(inner)
+        tail = Tail(inner, self.ln_weight, self.ln_bias, self.eps)
+        gated = self.deform(squeezed_map, *self._predict(inner, squeezed_map), tail)
+        gated = as_laid_out(gated, x)
         return x + gated if self.residual else gated
 
     def gate(self, x: Tensor) -> Tensor:
@@ -275,8 +293,10 @@ class DAS(nn.Module):
         maps = self.offset(squeezed_map if self.offset_source == "squeezed" else x)
         if not self.modulated:
             return maps, None
-        shifts = 2 * _TAPS * self.offset_groups
-        return maps[:, :shifts], maps[:, shifts:].sigmoid() * self.mask_scale
+        taps = _TAPS * self.offset_groups
+        shifts, logits = torch.split(maps, [2 * taps, taps], dim=1)
+        mask = logits.sigmoid()
+        return shifts, mask if self.mask_scale == 1 else mask * self.mask_scale
 
     def _layer_norm(self, mixed: Tensor) -> Tensor:
         if self.ln_axes == "channel":
@@ -296,7 +316,7 @@ def _separable(
     """Build the depthwise and the pointwise convolution and what lies between them."""
     inner = channels if order == "dw_pw" else squeeze
     depthwise = nn.Conv2d(inner, inner, kernel, padding=kernel // 2, groups=inner, bias=bias)
-    pointwise = nn.Conv2d(channels, squeeze, 1, bias=bias)
+    pointwise = Pointwise(channels, squeeze, 1, bias=bias)
     first, last = (depthwise, pointwise) if order == "dw_pw" else (pointwise, depthwise)
     names = ("depthwise", "pointwise") if order == "dw_pw" else ("pointwise", "depthwise")
     steps: OrderedDict[str, nn.Module] = OrderedDict({names[0]: first})
@@ -306,6 +326,23 @@ def _separable(
         steps["activation"] = nn.ReLU()
     steps[names[1]] = last
     return nn.Sequential(steps)
+
+
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution as one matrix product where that is faster: channels-last on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix the channels of each pixel."""
+        return pointwise_conv2d(x, self.weight, self.bias)
+
+
+class Tail(NamedTuple):
+    """What turns the mixed map into the gated one: the map to gate, and the LayerNorm."""
+
+    x: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    eps: float
 
 
 class DeformKernel(nn.Module):
@@ -322,15 +359,29 @@ class DeformKernel(nn.Module):
             inputs, outputs, groups = shapes[form]
             template = nn.Conv2d(inputs, outputs, 3, groups=groups, bias=bias and form == "dense")
         self.weight = template.weight
-        self.pointwise = nn.Conv2d(squeeze, channels, 1, bias=bias) if form == "dw_pw" else None
+        self.pointwise = Pointwise(squeeze, channels, 1, bias=bias) if form == "dw_pw" else None
         self.bias = template.bias
 
-    def forward(self, x: Tensor, offset: Tensor, mask: Tensor | None) -> Tensor:
-        """Lead r channels back to C, reading where the offsets point (eq. 2)."""
+    def forward(
+        self, x: Tensor, offset: Tensor, mask: Tensor | None, tail: Tail | None = None
+    ) -> Tensor:
+        """Lead r channels back to C, reading where the offsets point (eq. 2).
+
+        With a tail the result is the gated map (eq. 2-4), for a dense kernel in one operator.
+        """
+        if tail is not None and self.form == "dense":
+            gated, scale, shift, eps = tail
+            kernel = (x, offset, self.weight, self.bias, mask)
+            fused: Tensor = deform_gate(gated, *kernel, scale, shift, eps)
+            return fused
         if self.form == "grouped9":
-            return self._grouped(x, offset, mask)
-        out: Tensor = deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
-        return out if self.pointwise is None else self.pointwise(out)
+            out = self._grouped(x, offset, mask)
+        else:
+            out = deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
+            out = out if self.pointwise is None else self.pointwise(out)
+        if tail is None:
+            return out
+        return gate_epilogue(tail.x, out, tail.weight, tail.bias, tail.eps)
 
     def _grouped(self, x: Tensor, offset: Tensor, mask: Tensor | None) -> Tensor:
         """Let output channel c read squeezed channel c mod r.

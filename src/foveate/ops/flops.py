@@ -53,6 +53,43 @@ def deform_conv2d_flops(
     return 2 * _size(out_shape) * _size(weight_shape[1:])
 
 
+def _own_kernel_flops(
+    input_shape: Any, _offset: Any, weight_shape: Any, *_: Any, out_shape: Any, **__: Any
+) -> int:
+    return deform_conv2d_flops(input_shape, weight_shape, out_shape=out_shape)
+
+
+def _own_kernel_backward_flops(
+    _grad: Any, input_shape: Any, offset_shape: Any, weight_shape: Any, *_: Any, **__: Any
+) -> int:
+    # As long as the operator itself does: the columns' gradient and the kernel's, each a product.
+    pixels = _size(offset_shape[0:1]) * _size(offset_shape[2:])
+    return 4 * pixels * _size(weight_shape)
+
+
+def _epilogue_flops(x_shape: Any, _mixed: Any, ln_weight_shape: Any, *_: Any, **__: Any) -> int:
+    return _norm_flops(x_shape, ln_weight_shape)
+
+
+def _gate_flops(
+    x_shape: Any,
+    _squeezed: Any,
+    _offset: Any,
+    weight_shape: Any,
+    _bias: Any,
+    _mask: Any,
+    ln_weight_shape: Any,
+    *_: Any,
+    **__: Any,
+) -> int:
+    kernel = deform_conv2d_flops(_squeezed, weight_shape, out_shape=x_shape)
+    return kernel + _norm_flops(x_shape, ln_weight_shape)
+
+
+def _gate_backward_flops(_grad: Any, _x: Any, *rest: Any, **__: Any) -> int:
+    return _own_kernel_backward_flops(_grad, *rest)
+
+
 def flop_formulas() -> dict[Any, Callable[..., int]]:
     """The formulas that ``FlopCounterMode(custom_mapping=...)`` lacks, by operator.
 
@@ -68,6 +105,14 @@ def flop_formulas() -> dict[Any, Callable[..., int]]:
         _ATEN.native_layer_norm: _layer_norm_flops,
         _ATEN._adaptive_avg_pool2d: _pool_flops,
         _ATEN.mean: _mean_flops,
+    }
+    own = torch.ops.foveate
+    formulas |= {
+        own.deform_conv2d: _own_kernel_flops,
+        own.deform_conv2d_backward: _own_kernel_backward_flops,
+        own.deform_gate: _gate_flops,
+        own.deform_gate_backward: _gate_backward_flops,
+        own.gate_epilogue: _epilogue_flops,
     }
     vision = torch.ops.torchvision
     if hasattr(vision, "deform_conv2d"):

@@ -30,3 +30,13 @@ def like_rows(like: Tensor) -> Tensor:
     last = is_channels_last(like)
     layout = torch.channels_last if last else torch.contiguous_format
     return torch.empty_like(like, memory_format=layout)
+
+
+def quick_layout(x: Tensor) -> Tensor:
+    """Return the map in the layout that the fast operators want: channels-last."""
+    return x if is_channels_last(x) else x.contiguous(memory_format=torch.channels_last)
+
+
+def as_laid_out(map_: Tensor, like: Tensor) -> Tensor:
+    """Return a map channels-last if another one is, else contiguous."""
+    return map_ if is_channels_last(like) else map_.contiguous()

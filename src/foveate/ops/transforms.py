@@ -18,9 +18,11 @@ def is_transformed(*tensors: Tensor | None) -> bool:
         return False
     if torch._C._are_functorch_transforms_active():
         return True
-    return any(
-        one is not None and forward_ad.unpack_dual(one).tangent is not None for one in tensors
-    )
+    return any(one is not None and _has_tangent(one) for one in tensors)
+
+
+def _has_tangent(tensor: Tensor) -> bool:
+    return forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[no-untyped-call]
 
 
 def is_exporting() -> bool:
@@ -30,7 +32,10 @@ def is_exporting() -> bool:
 
 
 def second_order(
-    run: Callable[..., Tensor], tensors: Sequence[Tensor | None], wanted: Sequence[bool], grad: Tensor
+    run: Callable[..., Tensor],
+    tensors: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+    grad: Tensor,
 ) -> list[Tensor | None]:
     """First derivatives that can be differentiated again, for ``create_graph=True``.
 

@@ -94,7 +94,8 @@ class Tile:
     @property
     def count(self) -> int:
         """Number of output pixels."""
-        return self.rows.stop - self.rows.start
+        images, pixels = self.images, self.pixels
+        return (images[1] - images[0]) * (pixels[1] - pixels[0])
 
 
 def tiles(batch: int, channels: int, itemsize: int, geometry: Geometry) -> Iterator[Tile]:

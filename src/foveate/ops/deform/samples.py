@@ -21,6 +21,8 @@ from foveate.ops.deform.rows import Frame, Tile
 _SUM = 0
 _INT32 = 1 << 31
 _UINT16 = 1 << 16
+# Values of a grid that is worth keeping from call to call: 2 MiB in float32.
+_KEPT = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,9 @@ class Samples:
     """The samples of a tile in the order (pixel, tap, offset group), Q of them.
 
     Attributes:
-        first: Row of the top left neighbor, (Q,), int32, or int64 where that is too small.
+        first: Row of the top left neighbor less ``base``, (Q,), int32, or int64 if that is too
+            small.
+        base: Row from which ``first`` counts.
         below: Part of the way to the row below, in [0, 1), (Q,).
         beside: Part of the way to the column beside, in [0, 1), (Q,).
         modulation: The mask, (Q,), or None.
@@ -37,6 +41,7 @@ class Samples:
     """
 
     first: Tensor
+    base: int
     below: Tensor
     beside: Tensor
     modulation: Tensor | None
@@ -46,7 +51,7 @@ class Samples:
     def read(self, rows: Tensor, index: Tensor, shares: tuple[Tensor, ...]) -> Tensor:
         """Blend the neighbors of every sample: columns (Q, C / D)."""
         weights = torch.stack(shares, dim=1).view(-1)
-        starts = torch.arange(0, weights.numel(), 4, dtype=index.dtype)
+        starts = _starts(self.first.numel(), self.first.dtype)[:-1]
         blended = _bag(rows, index.view(-1), starts, weights)
         if self.unknown is not None:
             blended[self.unknown] = math.nan
@@ -54,7 +59,8 @@ class Samples:
 
     def index(self) -> Tensor:
         """Rows of the four neighbors, (Q, 4)."""
-        return self.first[:, None] + torch.tensor(self.corners, dtype=self.first.dtype)
+        corners = _distances(self.base, self.corners, self.first.dtype)
+        return self.first[:, None] + corners
 
     def shares(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Weights of the four neighbors, the mask included, (Q,) each."""
@@ -80,7 +86,7 @@ class Samples:
         torch.cumsum(torch.bincount(near, minlength=span), 0, out=starts[1:])
         narrow, starts = order.to(near.dtype), starts.to(near.dtype)
         for share, distance in zip(shares, self.corners, strict=True):
-            begin = low + distance
+            begin = self.base + low + distance
             grad_rows[begin : begin + span] += _bag(
                 grad, narrow, starts, share.index_select(0, order), last=True
             )
@@ -130,7 +136,7 @@ class Sampler:
             last = mask.permute(0, 2, 3, 1)
             self.mask = last.reshape(batch, pixels, groups, taps).transpose(2, 3)
         self.frame, self.dtype = frame, dtype
-        self.grid = regular_grid(geometry, dtype)[:, None, :, :, None]
+        self.grid = regular_grid(geometry, dtype)
         small = batch * frame.pixels * groups < _INT32
         self.integer = torch.int32 if small else torch.int64
 
@@ -143,32 +149,41 @@ class Sampler:
             torch.add(offset, self.grid[:, :, pixels], out=place)
         else:
             place.copy_(offset).add_(self.grid[:, :, pixels])
-        place[0].clamp_(frame.low, frame.height)
-        place[1].clamp_(frame.low, frame.width)
+        if frame.height == frame.width:
+            place.clamp_(frame.low, frame.height)
+        else:
+            place[0].clamp_(frame.low, frame.height)
+            place[1].clamp_(frame.low, frame.width)
         unknown = None
         # Clamped values cannot overflow, so their sum is NaN only if one of them is.
-        if place.numel() and math.isnan(float(place.sum())):
+        if math.isnan(place.sum().item()):
             unknown = place.isnan().any(0)
             place[:, unknown] = frame.low
             unknown = unknown.view(-1)
         floor = place.floor()
-        part = place.sub_(floor)
+        below, beside = place.sub_(floor).view(2, -1)
         cell = floor.to(self.integer)
         first = torch.add(cell[1], cell[0], alpha=frame.pitch)
-        image = torch.arange(*tile.images, dtype=self.integer) * frame.pixels + frame.origin
-        first += image[:, None, None, None]
         if frame.groups > 1:
             first = first * frame.groups + torch.arange(frame.groups, dtype=self.integer)
+        many = tile.images[1] - tile.images[0]
+        if many > 1:
+            step = frame.pixels * frame.groups
+            first += torch.arange(0, many * step, step, dtype=self.integer)[:, None, None, None]
+        base = (tile.images[0] * frame.pixels + frame.origin) * frame.groups
         modulation = None
         if self.mask is not None:
-            chosen = self.mask[images, pixels]
-            modulation = torch.empty(chosen.shape, dtype=self.dtype).copy_(chosen).view(-1)
-        below, beside = part.view(2, -1)
-        return Samples(first.view(-1), below, beside, modulation, unknown, frame.corners)
+            modulation = self.mask[images, pixels].to(self.dtype).reshape(-1)
+        return Samples(first.view(-1), base, below, beside, modulation, unknown, frame.corners)
 
 
 def regular_grid(geometry: Geometry, dtype: torch.dtype) -> Tensor:
-    """Sampling points without offsets: row and column in pixels, (2, H' W', K)."""
+    """Sampling points without offsets: row and column in pixels, (2, 1, H' W', K, 1)."""
+    values = 2 * geometry.out[0] * geometry.out[1] * geometry.taps
+    return (_kept_grid if values <= _KEPT else _grid)(geometry, dtype)
+
+
+def _grid(geometry: Geometry, dtype: torch.dtype) -> Tensor:
     (out_h, out_w), (kernel_h, kernel_w) = geometry.out, geometry.kernel
     row = torch.arange(out_h, dtype=dtype) * geometry.stride[0] - geometry.padding[0]
     col = torch.arange(out_w, dtype=dtype) * geometry.stride[1] - geometry.padding[1]
@@ -178,10 +193,26 @@ def regular_grid(geometry: Geometry, dtype: torch.dtype) -> Tensor:
     grid = torch.empty(2, *shape, dtype=dtype)
     grid[0] = (row[:, None] + tap_row)[:, None, :, None]
     grid[1] = (col[:, None] + tap_col)[None, :, None, :]
-    return grid.view(2, out_h * out_w, kernel_h * kernel_w)
+    return grid.view(2, 1, out_h * out_w, kernel_h * kernel_w, 1)
 
 
-def _bag(rows: Tensor, index: Tensor, starts: Tensor, weights: Tensor, last: bool = False) -> Tensor:
+_kept_grid = lru_cache(maxsize=16)(_grid)
+
+
+@lru_cache(maxsize=16)
+def _starts(count: int, dtype: torch.dtype) -> Tensor:
+    """Where the bags of four begin, and the end, (count + 1,)."""
+    return torch.arange(0, 4 * count + 1, 4, dtype=dtype)
+
+
+@lru_cache(maxsize=16)
+def _distances(base: int, corners: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.tensor([base + one for one in corners], dtype=dtype)
+
+
+def _bag(
+    rows: Tensor, index: Tensor, starts: Tensor, weights: Tensor, last: bool = False
+) -> Tensor:
     """Sum rows[index] * weights from each start to the next; ``last`` if the end is among them."""
     bags: Tensor = torch.embedding_bag(
         rows, index, starts, False, _SUM, False, weights, include_last_offset=last
@@ -205,14 +236,16 @@ def _dots(rows: Tensor, index: Tensor, grad: Tensor) -> Tensor:
     count = index.shape[0]
     if not _has_sampled_addmm():
         groups = torch.arange(4 * count, dtype=index.dtype).div_(4, rounding_mode="floor")
-        starts = torch.arange(0, 4 * count, 4, dtype=index.dtype)
+        starts = _starts(count, index.dtype)[:-1]
         found: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(
             grad, rows, index.view(-1), starts, groups, _SUM
         )
         return found.view(count, 4)
-    starts = torch.arange(0, 4 * count + 1, 4, dtype=index.dtype)
     pattern = torch.sparse_csr_tensor(
-        starts, index.view(-1), grad.new_zeros(4 * count), (count, rows.shape[0])
+        _starts(count, index.dtype),
+        index.view(-1),
+        grad.new_zeros(4 * count),
+        (count, rows.shape[0]),
     )
     dots: Tensor = torch.sparse.sampled_addmm(pattern, grad, rows.t(), beta=0.0).values()
     return dots.view(count, 4)

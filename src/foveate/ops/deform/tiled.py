@@ -58,7 +58,7 @@ def forward(
         geometry: The sizes.
         finish: Called with each tile and its rows; it may write into them.
     """
-    frame, rows, sampler = _prepare(input, offset, mask, geometry)
+    _, rows, sampler = _prepare(input, offset, mask, geometry)
     product = product_of(weight, bias, geometry)
     for tile in tiles(input.shape[0], input.shape[1], rows.element_size(), geometry):
         samples = sampler.tile(tile)
@@ -173,8 +173,9 @@ class _Accumulators:
             by_input = torch.empty_like(input).copy_(inside)
         if self.kernels is not None:
             by_weight = self.product.restore(self.kernels).to(weight.dtype)
+        size = (batch, out_h, out_w)
         by_offset, by_mask = (
-            None if one is None else one.flatten(2).unflatten(1, (out_h, out_w)).permute(0, 3, 1, 2)
+            None if one is None else one.view(*size, one.shape[2:].numel()).permute(0, 3, 1, 2)
             for one in (self.offset, self.mask)
         )
         by_bias = None if self.bias is None else self.bias.to(weight.dtype)

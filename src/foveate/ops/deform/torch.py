@@ -2,12 +2,13 @@
 
 The tiles are one operator, ``foveate::deform_conv2d``, opaque to the compiler: a graph stays whole
 and compiles in no time. Second derivatives, forward mode and ``torch.func`` transforms, which an
-opaque operator would get wrong or refuse, take the gather form, and so does an exported graph, which
-must run without this package.
+opaque operator would get wrong or refuse, take the gather form, and so does an exported graph,
+which must run without this package.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,10 +16,11 @@ from torch import Tensor
 
 from foveate.ops.deform import gather, tiled
 from foveate.ops.deform.arguments import Geometry
+from foveate.ops.deform.rows import Tile
 from foveate.ops.deform.tiled import Wanted
 from foveate.ops.layout import is_channels_last
+from foveate.ops.operators import define
 from foveate.ops.transforms import is_exporting, is_transformed, second_order
-
 
 
 def deform_conv2d(
@@ -43,19 +45,6 @@ def takes_tiles(*tensors: Tensor | None) -> bool:
     return here and not is_transformed(*tensors) and not is_exporting()
 
 
-torch.library.define(
-    "foveate::deform_conv2d",
-    "(Tensor input, Tensor offset, Tensor weight, Tensor? bias, Tensor? mask, int[] sizes)"
-    " -> Tensor",
-)
-torch.library.define(
-    "foveate::deform_conv2d_backward",
-    "(Tensor grad, Tensor input, Tensor offset, Tensor weight, Tensor? mask, int[] sizes,"
-    " bool[] wanted) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
-)
-
-
-@torch.library.impl("foveate::deform_conv2d", "CPU")
 def _forward(
     input: Tensor,
     offset: Tensor,
@@ -69,14 +58,13 @@ def _forward(
     out = input.new_empty(batch, *geometry.out, out_channels)
     rows = out.view(-1, out_channels)
 
-    def finish(tile: tiled.Tile, part: Tensor) -> None:
+    def finish(tile: Tile, part: Tensor) -> None:
         rows[tile.rows] = part
 
     tiled.forward(input, offset, weight, bias, mask, geometry, finish)
     return out.permute(0, 3, 1, 2)
 
 
-@torch.library.register_fake("foveate::deform_conv2d")
 def _forward_fake(
     input: Tensor,
     offset: Tensor,
@@ -99,20 +87,13 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     wanted = list(ctx.needs_input_grad[:5])
     if torch.is_grad_enabled():
         geometry = Geometry.of_sizes(ctx.sizes, input, offset, weight)
-
-        def run(*aliases: Tensor) -> Tensor:
-            return gather.deform_conv2d(*aliases, geometry)  # type: ignore[arg-type]
-
+        run = partial(gather.deform_conv2d, geometry=geometry)
         return (*second_order(run, tensors, wanted, grad), None)
     operator = torch.ops.foveate.deform_conv2d_backward
     gradients = operator(grad, input, offset, weight, mask, ctx.sizes, wanted)
     return (*(one if want else None for one, want in zip(gradients, wanted, strict=True)), None)
 
 
-torch.library.register_autograd("foveate::deform_conv2d", _differentiate, setup_context=_save)
-
-
-@torch.library.impl("foveate::deform_conv2d_backward", "CPU")
 def _backward(
     grad: Tensor,
     input: Tensor,
@@ -132,7 +113,6 @@ def _backward(
     return a, b, c, d, e
 
 
-@torch.library.register_fake("foveate::deform_conv2d_backward")
 def _backward_fake(
     grad: Tensor,
     input: Tensor,
@@ -143,3 +123,21 @@ def _backward_fake(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     return tiled.like_gradients(input, offset, weight, mask, Wanted(*wanted))
+
+
+define(
+    "deform_conv2d",
+    "(Tensor input, Tensor offset, Tensor weight, Tensor? bias, Tensor? mask, int[] sizes)"
+    " -> Tensor",
+    _forward,
+    _forward_fake,
+    save=_save,
+    differentiate=_differentiate,
+)
+define(
+    "deform_conv2d_backward",
+    "(Tensor grad, Tensor input, Tensor offset, Tensor weight, Tensor? mask, int[] sizes,"
+    " bool[] wanted) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _backward,
+    _backward_fake,
+)

@@ -1,7 +1,7 @@
 """The gate's tail on some rows of pixels, (pixels, C): LayerNorm, sigmoid, product.
 
-Computed in float32 at least, whatever the dtype of the rows. Sums over pixels are taken row block by
-row block in a fixed order, so no gradient depends on the number of threads.
+Computed in float32 at least, whatever the dtype of the rows. Sums over pixels are taken block by
+block in a fixed order, so no gradient depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -36,14 +36,22 @@ class Affine:
     ) -> None:
         self.weight, self.bias = (None if o is None else o.to(dtype) for o in (weight, bias))
         self.eps, self.shape, self.dtype = eps, (channels,), dtype
-        self.by_weight = torch.zeros(channels, dtype=dtype)
-        self.by_bias = torch.zeros(channels, dtype=dtype)
+        self.sums: list[Tensor] = []
 
     def gradients(self, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """Gradients in the dtypes of the two; empty for one that is None."""
-        found = zip((self.by_weight, self.by_bias), (weight, bias), strict=True)
+        totals = self.sums or [torch.zeros(self.shape, dtype=self.dtype)] * 2
+        found = zip(totals, (weight, bias), strict=True)
         first, second = (total[:0] if o is None else total.to(o.dtype) for total, o in found)
         return first, second
+
+    def add_(self, by_weight: Tensor, by_bias: Tensor) -> None:
+        """Add the gradients of a block."""
+        if not self.sums:
+            self.sums = [by_weight, by_bias]
+            return
+        self.sums[0] += by_weight
+        self.sums[1] += by_bias
 
     def normalize(self, mixed: Tensor) -> _Normalized:
         """LayerNorm of wide rows."""
@@ -81,9 +89,9 @@ def backward_(
         # sigmoid' = gate * (1 - gate)
         inner = passed.mul_(x[part])
         inner -= inner * gate
-        affine.by_bias += inner.sum(0)
+        by_bias = inner.sum(0)
         unit = torch.sub(wide, normalized.mean).mul_(normalized.scale)
-        affine.by_weight += torch.mul(unit, inner, out=gate).sum(0)
+        affine.add_(torch.mul(unit, inner, out=gate).sum(0), by_bias)
         by_mixed[part] = torch.ops.aten.native_layer_norm_backward(
             inner,
             wide,

@@ -7,6 +7,7 @@ alone, and its gradient never exists as a whole. ``foveate::gate_epilogue`` is t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,10 +15,12 @@ from torch import Tensor
 
 from foveate.ops.deform import Geometry, tiled
 from foveate.ops.deform.arguments import coordinate_dtype
+from foveate.ops.deform.rows import Tile
 from foveate.ops.deform.torch import takes_tiles
 from foveate.ops.gate import reference
 from foveate.ops.gate.rows import Affine, backward_, forward_
 from foveate.ops.layout import from_rows, like_rows, to_rows
+from foveate.ops.operators import define
 from foveate.ops.transforms import second_order
 
 
@@ -49,32 +52,10 @@ def deform_gate(
     if not takes_tiles(*tensors):
         return reference.differentiable_gate(*tensors, eps, geometry)
     keep = torch.is_grad_enabled() and any(o is not None and o.requires_grad for o in tensors)
-    return torch.ops.foveate.deform_gate(*tensors, eps, geometry.sizes, keep)[0]  # type: ignore[no-any-return]
+    gated: Tensor = torch.ops.foveate.deform_gate(*tensors, eps, geometry.sizes, keep)[0]
+    return gated
 
 
-torch.library.define(
-    "foveate::gate_epilogue",
-    "(Tensor x, Tensor mixed, Tensor? ln_weight, Tensor? ln_bias, float eps) -> Tensor",
-)
-torch.library.define(
-    "foveate::gate_epilogue_backward",
-    "(Tensor grad, Tensor x, Tensor mixed, Tensor? ln_weight, Tensor? ln_bias, float eps)"
-    " -> (Tensor, Tensor, Tensor, Tensor)",
-)
-torch.library.define(
-    "foveate::deform_gate",
-    "(Tensor x, Tensor squeezed, Tensor offset, Tensor weight, Tensor? bias, Tensor? mask,"
-    " Tensor? ln_weight, Tensor? ln_bias, float eps, int[] sizes, bool keep) -> (Tensor, Tensor)",
-)
-torch.library.define(
-    "foveate::deform_gate_backward",
-    "(Tensor grad, Tensor x, Tensor squeezed, Tensor offset, Tensor weight, Tensor? mask,"
-    " Tensor? ln_weight, Tensor? ln_bias, Tensor mixed, float eps, int[] sizes, bool[] wanted)"
-    " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
-)
-
-
-@torch.library.impl("foveate::gate_epilogue", "CPU")
 def _epilogue(
     x: Tensor, mixed: Tensor, ln_weight: Tensor | None, ln_bias: Tensor | None, eps: float
 ) -> Tensor:
@@ -85,14 +66,12 @@ def _epilogue(
     return from_rows(out, x)
 
 
-@torch.library.register_fake("foveate::gate_epilogue")
 def _epilogue_fake(
     x: Tensor, mixed: Tensor, ln_weight: Tensor | None, ln_bias: Tensor | None, eps: float
 ) -> Tensor:
     return like_rows(x)
 
 
-@torch.library.impl("foveate::gate_epilogue_backward", "CPU")
 def _epilogue_backward(
     grad: Tensor,
     x: Tensor,
@@ -108,7 +87,6 @@ def _epilogue_backward(
     return (from_rows(by_x, x), from_rows(by_mixed, mixed), *affine.gradients(ln_weight, ln_bias))
 
 
-@torch.library.register_fake("foveate::gate_epilogue_backward")
 def _epilogue_backward_fake(
     grad: Tensor,
     x: Tensor,
@@ -131,21 +109,12 @@ def _save_epilogue(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _differentiate_epilogue(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     tensors, wanted = ctx.saved_tensors, list(ctx.needs_input_grad[:4])
     if torch.is_grad_enabled():
-
-        def run(*aliases: Any) -> Tensor:
-            return reference.gate_epilogue(*aliases, ctx.eps)
-
+        run = partial(reference.gate_epilogue, eps=ctx.eps)
         return (*second_order(run, tensors, wanted, grad), None)
     found = torch.ops.foveate.gate_epilogue_backward(grad, *tensors, ctx.eps)
     return (*(one if want else None for one, want in zip(found, wanted, strict=True)), None)
 
 
-torch.library.register_autograd(
-    "foveate::gate_epilogue", _differentiate_epilogue, setup_context=_save_epilogue
-)
-
-
-@torch.library.impl("foveate::deform_gate", "CPU")
 def _gate(
     x: Tensor,
     squeezed: Tensor,
@@ -166,7 +135,7 @@ def _gate(
     out = torch.empty_like(rows)
     kept = squeezed.new_empty(rows.shape if keep else 0)
 
-    def finish(tile: tiled.Tile, mixed: Tensor) -> None:
+    def finish(tile: Tile, mixed: Tensor) -> None:
         if keep:
             kept[tile.rows] = mixed
         forward_(out[tile.rows], rows[tile.rows], mixed, affine)
@@ -175,7 +144,6 @@ def _gate(
     return from_rows(out, x), kept
 
 
-@torch.library.register_fake("foveate::deform_gate")
 def _gate_fake(
     x: Tensor,
     squeezed: Tensor,
@@ -194,7 +162,6 @@ def _gate_fake(
     return like_rows(x), kept
 
 
-@torch.library.impl("foveate::deform_gate_backward", "CPU")
 def _gate_backward(
     grad: Tensor,
     x: Tensor,
@@ -215,7 +182,7 @@ def _gate_backward(
     rows, upstream = to_rows(x), to_rows(grad)
     by_x = torch.empty_like(rows)
 
-    def differentiate(tile: tiled.Tile) -> Tensor:
+    def differentiate(tile: Tile) -> Tensor:
         part = tile.rows
         by_mixed = torch.empty_like(mixed[part])
         backward_(by_x[part], by_mixed, upstream[part], rows[part], mixed[part], affine)
@@ -229,7 +196,6 @@ def _gate_backward(
     return (from_rows(by_x, x), *inner, *affine.gradients(ln_weight, ln_bias))
 
 
-@torch.library.register_fake("foveate::deform_gate_backward")
 def _gate_backward_fake(
     grad: Tensor,
     x: Tensor,
@@ -262,10 +228,7 @@ def _differentiate_gate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | Non
     x, squeezed, offset, weight, _bias, mask, ln_weight, ln_bias = tensors
     if torch.is_grad_enabled():
         geometry = Geometry.of_sizes(ctx.sizes, squeezed, offset, weight)
-
-        def run(*aliases: Any) -> Tensor:
-            return reference.differentiable_gate(*aliases, ctx.eps, geometry)
-
+        run = partial(reference.differentiable_gate, eps=ctx.eps, geometry=geometry)
         return (*second_order(run, tensors, wanted, grad), None, None, None)
     found = torch.ops.foveate.deform_gate_backward(
         grad,
@@ -276,4 +239,35 @@ def _differentiate_gate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | Non
     return (*chosen, None, None, None)
 
 
-torch.library.register_autograd("foveate::deform_gate", _differentiate_gate, setup_context=_save_gate)
+define(
+    "gate_epilogue",
+    "(Tensor x, Tensor mixed, Tensor? ln_weight, Tensor? ln_bias, float eps) -> Tensor",
+    _epilogue,
+    _epilogue_fake,
+    save=_save_epilogue,
+    differentiate=_differentiate_epilogue,
+)
+define(
+    "gate_epilogue_backward",
+    "(Tensor grad, Tensor x, Tensor mixed, Tensor? ln_weight, Tensor? ln_bias, float eps)"
+    " -> (Tensor, Tensor, Tensor, Tensor)",
+    _epilogue_backward,
+    _epilogue_backward_fake,
+)
+define(
+    "deform_gate",
+    "(Tensor x, Tensor squeezed, Tensor offset, Tensor weight, Tensor? bias, Tensor? mask,"
+    " Tensor? ln_weight, Tensor? ln_bias, float eps, int[] sizes, bool keep) -> (Tensor, Tensor)",
+    _gate,
+    _gate_fake,
+    save=_save_gate,
+    differentiate=_differentiate_gate,
+)
+define(
+    "deform_gate_backward",
+    "(Tensor grad, Tensor x, Tensor squeezed, Tensor offset, Tensor weight, Tensor? mask,"
+    " Tensor? ln_weight, Tensor? ln_bias, Tensor mixed, float eps, int[] sizes, bool[] wanted)"
+    " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _gate_backward,
+    _gate_backward_fake,
+)
