@@ -172,8 +172,7 @@ def collect(
         wanted = within < section_width
         total = tl.zeros((block_k,), tl.float32)
         for which in tl.static_range(4):
-            below: tl.constexpr = which // 2
-            beside: tl.constexpr = which % 2
+            below, beside = which // 2, which % 2
             cell = (plane * (height + 1) + row + 1 - below) * (width + 1) + col + 1 - beside
             last = tl.load(first_ptr + cell + 1)
             for at in range(tl.load(first_ptr + cell), last, entries):

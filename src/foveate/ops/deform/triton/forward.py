@@ -11,7 +11,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from foveate.ops.deform.triton.block import affine_of, load, normalize, store
+from foveate.ops.deform.triton.block import affine_of, load, store
 from foveate.ops.deform.triton.sampling import blend, locate, modulation, pixels_of
 
 
@@ -81,17 +81,59 @@ def implicit(
     if has_bias:
         bias = tl.load(bias_ptr + channel, mask=used, other=0.0).to(tl.float32)
         total += bias[None, :]
-    stored = valid[:, None] & used[None, :]
     if gate:
+        mean = tl.sum(total, axis=1) / group_out
+        centered = tl.where(used[None, :], total - mean[:, None], 0.0)
+        factor = 1.0 / tl.sqrt(tl.sum(centered * centered, axis=1) / group_out + eps)
+        finish(
+            total, mean, factor, image, position, out_h * out_w, valid,
+            out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+            kept_ptr, scale_ptr, shift_ptr, group_out, keep, has_scale, has_shift,
+            0, block_m, block_n,
+        )  # fmt: skip
+    else:
+        stored = valid[:, None] & used[None, :]
+        store(out_ptr, total, image, position, out_image, out_channel, out_pixel, channel, stored)
+
+
+@triton.jit
+def finish(
+    value, mean, factor, image, position, plane, valid,
+    out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+    kept_ptr, scale_ptr, shift_ptr, channels: tl.constexpr,
+    keep: tl.constexpr, has_scale: tl.constexpr, has_shift: tl.constexpr,
+    first: tl.constexpr, rows: tl.constexpr, width: tl.constexpr,
+):  # fmt: skip
+    """Normalize, squash and multiply the channels from ``first``, and store them.
+
+    A wide block is halved until its parts are narrow, so that registers hold x and addresses of one
+    part at a time; the compiler unrolls the recursion.
+    """
+    if width > 64:
+        left, right = tl.split(tl.permute(tl.reshape(value, (rows, 2, width // 2)), (0, 2, 1)))
+        finish(
+            left, mean, factor, image, position, plane, valid,
+            out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+            kept_ptr, scale_ptr, shift_ptr, channels, keep, has_scale, has_shift,
+            first, rows, width // 2,
+        )  # fmt: skip
+        finish(
+            right, mean, factor, image, position, plane, valid,
+            out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+            kept_ptr, scale_ptr, shift_ptr, channels, keep, has_scale, has_shift,
+            first + width // 2, rows, width // 2,
+        )  # fmt: skip
+    else:
+        channel = first + tl.arange(0, width)
+        used = channel < channels
+        stored = valid[:, None] & used[None, :]
         if keep:
-            at = (image * (out_h * out_w) + position) * group_out
-            kept = total.to(kept_ptr.dtype.element_ty)
-            tl.store(kept_ptr + at[:, None] + channel[None, :], kept, mask=stored)
+            store(kept_ptr, value, image, position, plane * channels, 1, channels, channel, stored)
         x = load(x_ptr, image, position, x_image, x_channel, x_pixel, channel, stored)
-        total, _ = normalize(total, used, group_out, eps)
         scale, shift = affine_of(scale_ptr, shift_ptr, channel, used, has_scale, has_shift)
-        total = x * tl.sigmoid(total * scale[None, :] + shift[None, :])
-    store(out_ptr, total, image, position, out_image, out_channel, out_pixel, channel, stored)
+        unit = (value - mean[:, None]) * factor[:, None]
+        out = x * tl.sigmoid(unit * scale[None, :] + shift[None, :])
+        store(out_ptr, out, image, position, out_image, out_channel, out_pixel, channel, stored)
 
 
 @triton.jit

@@ -19,8 +19,8 @@ from foveate.ops.deform.triton.layout import (
 )
 from foveate.ops.deform.triton.source import Source
 
-_BLOCK_M = 32
-_ENTRIES = 16
+_BLOCK_M = 128  # samples whose cells a program finds
+_ENTRIES = 16  # samples that a program gathers at a time
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def gradients(
     modulation = offset if mask is None else mask
     by_mask = torch.empty_like(modulation, memory_format=torch.contiguous_format)
     by_weight = torch.zeros_like(packed, dtype=torch.float32)
+    block_m, block_k = plan.block_of(sections.width, 1024)
     per_image = geometry.out[0] * geometry.out[1]
     step = max(1, plan.TILE_BYTES // (per_image * source.columns * input.element_size()))
     for first in range(0, input.shape[0], step):
@@ -71,7 +72,7 @@ def gradients(
         columns = torch.empty_like(by_columns)
         launch(
             backward.differentiate,
-            blocks(part.pixels, _BLOCK_M) * part.channels,
+            blocks(part.pixels, block_m) * part.channels,
             *part.arguments,
             by_columns,
             columns,
@@ -82,8 +83,8 @@ def gradients(
             want_columns=wanted.weight,
             want_input=wanted.input and not fixed,
             want_offset=wanted.offset or wanted.mask,
-            block_m=_BLOCK_M,
-            block_k=plan.power_of_two(sections.width, 16, 64),
+            block_m=block_m,
+            block_k=block_k,
             num_warps=4,
             num_stages=1,
         )

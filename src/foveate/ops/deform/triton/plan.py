@@ -37,6 +37,16 @@ class Plan:
         return self.scheme == "implicit" and channels <= self.block_n
 
 
+def block_of(width: int, elements: int) -> tuple[int, int]:
+    """Pixels and channels of a program that moves rows of ``width`` channels.
+
+    As many numbers as a program of four warps takes without leaving half of the multiprocessor
+    idle for want of registers.
+    """
+    block_k = power_of_two(width, 16, 64 if elements > 1024 else 32)
+    return elements // block_k, block_k
+
+
 def power_of_two(number: int, least: int, most: int) -> int:
     """The smallest power of two that is not below ``number``, within bounds."""
     return min(max(1 << (number - 1).bit_length(), least), most)
@@ -54,8 +64,9 @@ def choose(dtype: torch.dtype, channels: int, width: int) -> Plan:
     the library follows the precision that the user has set.
     """
     if dtype == torch.float32 or channels > 256:
-        return Plan("columns", 64, 0, power_of_two(width, 16, 64), 4, 1)
+        block_m, block_k = block_of(width, 2048)
+        return Plan("columns", block_m, 0, block_k, 4, 1)
     block_n = power_of_two(channels, 16, 256)
     # The larger block, unless the smaller wastes less on padding.
     block_k = min((32, 16), key=lambda block: -(-width // block) * block)
-    return Plan("implicit", 128, block_n, block_k, 8 if block_n > 128 else 4, 3)
+    return Plan("implicit", 128, block_n, block_k, 8 if block_n > 64 else 4, 3)
