@@ -21,9 +21,15 @@ from foveate.core import (
     check_ratio,
     expected,
 )
-from foveate.ops import channel_layer_norm, deform_conv2d, deform_gate, gate_epilogue
+from foveate.ops import (
+    channel_layer_norm,
+    deform_conv2d,
+    deform_gate,
+    gate_epilogue,
+    instance_norm,
+    pointwise_conv2d,
+)
 from foveate.ops.layout import as_laid_out, quick_layout
-from foveate.ops.pointwise import pointwise_conv2d
 
 # Leaves for symbolic tracing: they look at shapes and strides, which a proxy has not.
 for _leaf in (
@@ -33,6 +39,7 @@ for _leaf in (
     "as_laid_out",
     "quick_layout",
     "pointwise_conv2d",
+    "instance_norm",
 ):
     torch.fx.wrap(_leaf)  # type: ignore[no-untyped-call]
 
@@ -218,7 +225,7 @@ class DAS(nn.Module):
             separable_norm,
             separable_activation,
         )
-        self.norm = nn.InstanceNorm2d(
+        self.norm = InstanceNorm(
             squeeze, eps, affine=inst_affine, track_running_stats=inst_track_stats
         )
         self.activation = _ACTIVATIONS[activation]()
@@ -334,6 +341,16 @@ class Pointwise(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Mix the channels of each pixel."""
         return pointwise_conv2d(x, self.weight, self.bias)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """InstanceNorm that leaves a channels-last map channels-last, unless it tracks statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize each channel of each image."""
+        if self.track_running_stats:
+            return super().forward(x)
+        return instance_norm(x, self.weight, self.bias, self.eps)
 
 
 class Tail(NamedTuple):

@@ -67,6 +67,10 @@ def _own_kernel_backward_flops(
     return 4 * pixels * _size(weight_shape)
 
 
+def _instance_norm_flops(x_shape: Any, *_: Any, **__: Any) -> int:
+    return _norm_flops(x_shape, None)
+
+
 def _epilogue_flops(x_shape: Any, _mixed: Any, ln_weight_shape: Any, *_: Any, **__: Any) -> int:
     return _norm_flops(x_shape, ln_weight_shape)
 
@@ -113,6 +117,7 @@ def flop_formulas() -> dict[Any, Callable[..., int]]:
         own.deform_gate: _gate_flops,
         own.deform_gate_backward: _gate_backward_flops,
         own.gate_epilogue: _epilogue_flops,
+        own.instance_norm: _instance_norm_flops,
     }
     vision = torch.ops.torchvision
     if hasattr(vision, "deform_conv2d"):

@@ -21,7 +21,7 @@ def to_rows(x: Tensor) -> Tensor:
 def from_rows(rows: Tensor, like: Tensor) -> Tensor:
     """Return rows as a map of the size of ``like``, channels-last if that is, else contiguous."""
     batch, _, height, width = like.shape
-    map_ = rows.view(batch, height, width, -1).permute(0, 3, 1, 2)
+    map_ = rows.view(batch, height, width, rows.shape[-1]).permute(0, 3, 1, 2)
     return map_ if is_channels_last(like) else map_.contiguous()
 
 

@@ -1,4 +1,4 @@
-"""Registration of operators: one call instead of four, and opaque to compilers."""
+"""Operators of our own for CPUs: their registration in one call, and where they may be used."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
+
+from foveate.ops.transforms import is_exporting, is_transformed
+
+
+def takes_operator(*tensors: Tensor | None) -> bool:
+    """Whether an operator of this package may take a call: on a CPU, not transformed or exported.
+
+    An exported graph is to run without this package.
+    """
+    here = all(one is None or one.device.type == "cpu" for one in tensors)
+    return here and not is_transformed(*tensors) and not is_exporting()
 
 
 def define(

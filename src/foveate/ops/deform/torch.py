@@ -19,8 +19,8 @@ from foveate.ops.deform.arguments import Geometry
 from foveate.ops.deform.rows import Tile
 from foveate.ops.deform.tiled import Wanted
 from foveate.ops.layout import is_channels_last
-from foveate.ops.operators import define
-from foveate.ops.transforms import is_exporting, is_transformed, second_order
+from foveate.ops.operators import define, takes_operator
+from foveate.ops.transforms import second_order
 
 
 def deform_conv2d(
@@ -33,16 +33,10 @@ def deform_conv2d(
 ) -> Tensor:
     """Take the tiles where they can be had; shapes as in the dispatcher."""
     tensors = (input, offset, weight, bias, mask)
-    if not takes_tiles(*tensors):
+    if not takes_operator(*tensors):
         return gather.deform_conv2d(*tensors, geometry)
     out: Tensor = torch.ops.foveate.deform_conv2d(*tensors, geometry.sizes)
     return out if is_channels_last(input) else out.contiguous()
-
-
-def takes_tiles(*tensors: Tensor | None) -> bool:
-    """Whether the tiled operator may take a call: on a CPU, outside transforms and export."""
-    here = all(one is None or one.device.type == "cpu" for one in tensors)
-    return here and not is_transformed(*tensors) and not is_exporting()
 
 
 def _forward(

@@ -16,11 +16,10 @@ from torch import Tensor
 from foveate.ops.deform import Geometry, tiled
 from foveate.ops.deform.arguments import coordinate_dtype
 from foveate.ops.deform.rows import Tile
-from foveate.ops.deform.torch import takes_tiles
 from foveate.ops.gate import reference
 from foveate.ops.gate.rows import Affine, backward_, forward_
 from foveate.ops.layout import from_rows, like_rows, to_rows
-from foveate.ops.operators import define
+from foveate.ops.operators import define, takes_operator
 from foveate.ops.transforms import second_order
 
 
@@ -29,7 +28,7 @@ def gate_epilogue(
 ) -> Tensor:
     """Take the row blocks where they can be had; shapes as in the dispatcher."""
     tensors = (x, mixed, ln_weight, ln_bias)
-    if not takes_tiles(*tensors):
+    if not takes_operator(*tensors):
         return reference.gate_epilogue(*tensors, eps)
     out: Tensor = torch.ops.foveate.gate_epilogue(*tensors, eps)
     return out
@@ -49,7 +48,7 @@ def deform_gate(
 ) -> Tensor:
     """Take the tiles where they can be had; shapes as in the dispatcher."""
     tensors = (x, squeezed, offset, weight, bias, mask, ln_weight, ln_bias)
-    if not takes_tiles(*tensors):
+    if not takes_operator(*tensors):
         return reference.differentiable_gate(*tensors, eps, geometry)
     keep = torch.is_grad_enabled() and any(o is not None and o.requires_grad for o in tensors)
     gated: Tensor = torch.ops.foveate.deform_gate(*tensors, eps, geometry.sizes, keep)[0]
