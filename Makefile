@@ -45,7 +45,7 @@ demo: setup ## Compare none, das and se on the embedded data; says where the rep
 	$(BIN)/foveate compare scenes --out demo --resume
 
 bench: setup ## Measure the gate on 2 threads into benchmarks/results: time, memory, scaling; 12 minutes
-	$(BIN)/foveate bench gate memory scaling --dtype float32,bfloat16 --threads 2 --seconds 0.7 --repeat 2
+	$(BIN)/foveate bench gate memory scaling --dtype float32,bfloat16 --threads 2 --seconds 0.5 --repeat 2
 
 bench-smoke: setup ## Run the benchmark on toy sizes: shows that it works, its numbers mean nothing
 	$(BIN)/foveate bench gate op memory scaling --quick --threads 1

@@ -125,6 +125,7 @@ def test_scaling_stops_a_variant_before_it_takes_too_long(monkeypatch):
         return rows
 
     monkeypatch.setattr(scaling, "compete", compete)
+    monkeypatch.setattr(scaling, "BOUND", 5.0)
     points = scaling.Scaling(Settings(2), Verdicts())
     for side in (5, 10, 20, 30):
         points.point(side, 1)
@@ -132,9 +133,9 @@ def test_scaling_stops_a_variant_before_it_takes_too_long(monkeypatch):
     by_size = [{one.variant: one.status for one in rows} for rows in seen]
     assert set(by_size[1].values()) == {"ok"}
     assert by_size[2]["self-attention"] == (
-        "not run: a step would take some 16 s, the bound is 6 s"
+        "not run: a step would take some 16 s, the bound is 5 s"
     )
-    assert by_size[2]["gate"] == "ok" and by_size[3]["gate"].endswith("some 9 s, the bound is 6 s")
+    assert by_size[2]["gate"] == "ok" and by_size[3]["gate"].endswith("some 9 s, the bound is 5 s")
     assert by_size[3]["self-attention"] == by_size[2]["self-attention"]
     points.point(5, 2)  # a repetition starts anew
     assert {one.status for one in seen[-1]} == {"ok"}

@@ -118,7 +118,7 @@ def test_the_readme_table_of_scaling_says_who_stopped():
     assert "| 512 x 512 | 99 | not run | 99 | not run | - | not run |" in text
     assert "**2.00**" in text
     assert "self-attention stops before 512 x 512: a step would take some 16 s" in text
-    assert "from 1,600 to" in text
+    assert "maps from 1,600 to 262,144 pixels (self-attention to 102,400)." in text
 
 
 def test_the_plot_is_a_picture():

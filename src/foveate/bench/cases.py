@@ -51,7 +51,7 @@ QUICK = (Case(1, 16, 14, 14), Case(2, 20, 9, 7))
 
 # Sides of the square maps of the scaling suite, and those where memory is measured too.
 SCALING_CHANNELS = 64
-SCALING = (14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 512)
+SCALING = (14, 28, 40, 56, 80, 112, 160, 224, 320, 512)
 SCALING_MEMORY = (28, 56, 80, 112, 160, 224, 512)
 SCALING_QUICK = (8, 12, 16)
 

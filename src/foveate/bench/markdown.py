@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from foveate.bench.cases import EIGHT, ONE
 from foveate.bench.contest import BOTH, FORWARD, MODES
-from foveate.bench.goals import disturbed, judge, quantity_of, ratio
+from foveate.bench.goals import disturbed, quantity_of, ratio
 from foveate.bench.result import Result, Row
 from foveate.bench.scaling import growth
 from foveate.bench.statistics import PowerLaw, geometric_mean
 from foveate.bench.tables import number, scaling_quantities
-from foveate.bench.wording import conditions_line
+from foveate.bench.wording import conditions_line, goal_lines
 
 NOT_RUN = "Not run."
 ABSENT = "-"
@@ -62,7 +62,7 @@ def _performance(result: Result) -> str:
     table.append(_line("**geometric mean**", *(f"**{mean}**" for mean in means)))
     gaps = [_mean(floors[title]) for title in columns]
     table.append(_line("time over that of an ordinary convolution", *gaps))
-    goals = [f"- {one}" for one in judge(result.rows, result.conditions.statistic)]
+    goals = [f"- {one}" for one in goal_lines(result)]
     return "\n".join(
         [
             "Speed-up of the gate over the same gate on `torchvision.ops.deform_conv2d`; below 1 is"
@@ -109,7 +109,9 @@ def _scaling(result: Result) -> str:
             reason = row.status.removeprefix("not run: ")
             text = f"{row.variant} stops before {row.shape[2]} x {row.shape[3]}: {reason}."
             stopped.setdefault(row.variant, text)
-    notes = " ".join([f"{rows[0].shape[1]} channels, one image.", _range(laws), *stopped.values()])
+    notes = " ".join(
+        [f"{rows[0].shape[1]} channels, one image.", _range(columns, laws), *stopped.values()]
+    )
     return "\n".join(
         [
             *table,
@@ -121,14 +123,20 @@ def _scaling(result: Result) -> str:
     )
 
 
-def _range(laws: Sequence[PowerLaw | None]) -> str:
-    known = [law for law in laws if law]
-    if not known:
+def _range(columns: Sequence[tuple[str, str, str]], laws: Sequence[PowerLaw | None]) -> str:
+    """Over which sizes the exponents were fitted; variants that stopped early apart."""
+    highs: dict[str, float] = {}
+    for (variant, _, _), law in zip(columns, laws, strict=True):
+        if law:
+            highs[variant] = max(law.high, highs.get(variant, 0))
+    if not highs:
         return ""
-    low, high = min(law.low for law in known), max(law.high for law in known)
+    low, high = min(law.low for law in laws if law), max(highs.values())
+    short = [f"{variant} to {end:,.0f}" for variant, end in highs.items() if end < high]
+    apart = f" ({', '.join(short)})" if short else ""
     return (
         "Exponents by least squares of the logarithms, cost ~ pixels^exponent, over the measured"
-        f" sizes from {low:,.0f} to {high:,.0f} pixels."
+        f" maps from {low:,.0f} to {high:,.0f} pixels{apart}."
     )
 
 

@@ -27,7 +27,7 @@ def scaling_png(result: Result) -> bytes:
     figure_module = require("matplotlib.figure", "train", "the picture")
     require("matplotlib.backends.backend_agg", "train", "the picture")
     rows = [row for row in result.rows if row.suite == "scaling"]
-    figure = figure_module.Figure(figsize=(10.5, 3.7), dpi=100)
+    figure = figure_module.Figure(figsize=(10.5, 4.5), dpi=100)
     axes = figure.subplots(1, 3)
     for ax, (title, mode, quantity) in zip(axes, scaling_quantities(result), strict=True):
         _draw(ax, [row for row in rows if row.mode == mode], quantity)
@@ -61,4 +61,10 @@ def _draw(ax: Any, rows: Sequence[Row], quantity: str) -> None:
     ax.tick_params(which="both", colors=TEXT)
     for side in ax.spines.values():
         side.set_color(TEXT)
-    ax.legend(fontsize=8.5, labelcolor=TEXT, frameon=False, loc="upper left")
+    ax.legend(
+        fontsize=9,
+        labelcolor=TEXT,
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.16),  # Below: no corner of the axes is free for sure.
+    )

@@ -15,7 +15,7 @@ from foveate.bench.suites import scaling_contest
 from foveate.bench.timing import compete
 
 # A variant stops before the size at which one training step would take longer, in seconds.
-BOUND, BOUND_QUICK = 6.0, 0.5
+BOUND, BOUND_QUICK = 4.0, 0.5
 # Exponents are fitted from this number of pixels on: below it fixed costs rule.
 LARGE = 40 * 40
 
@@ -34,7 +34,7 @@ class Scaling:
         rows = compete(
             scaling_contest(case, self._late(case, number)), self.settings, self.verdicts, number
         )
-        if side in SCALING_MEMORY:
+        if side in SCALING_MEMORY and number == 1:
             rows = [self._with_memory(row, case) for row in rows]
         self._seen += rows
         return rows

@@ -119,6 +119,8 @@ class Session:
         """Every step in order; the whole table comes again for each repetition."""
         for number in range(1, self.plan.repeat + 1):
             for suite in self.plan.suites:
+                if suite == "memory" and number > 1:
+                    continue  # Other load does not disturb it.
                 for step in self._steps_of(suite, number):
                     again = f", run {number} of {self.plan.repeat}" if self.plan.repeat > 1 else ""
                     yield Step(f"{suite} {step.label}{again}", step.run)

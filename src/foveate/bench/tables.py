@@ -188,5 +188,6 @@ def _table(*titles: str) -> Any:
     box = require("rich.box", "train", "the terminal table").SIMPLE_HEAD
     table = rich.Table(box=box, padding=(0, 1, 0, 0))
     for place, title in enumerate(titles):
+        title = title.replace("-", "-\n")  # Two short lines leave room for more variants.
         table.add_column(title, justify="right" if place else "left", no_wrap=not place)
     return table

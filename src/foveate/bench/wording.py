@@ -13,13 +13,23 @@ def closing_lines(result: Result) -> list[str]:
     blocks = [[roof]] if any(row.roof_ratio for row in result.rows) else []
     blocks += [["toy sizes: no number means anything"]] if conditions.quick else []
     if not conditions.quick and {"gate", "memory"} & set(result.suites):
-        blocks.append([str(one) for one in judge(result.rows, conditions.statistic)])
+        blocks.append(goal_lines(result))
     unsteady = [] if conditions.quick else disturbed(result)
     if unsteady:
         head = "repetitions differ by more than 15 %; other load disturbed these rows:"
         blocks.append([head, *unsteady])
     blocks += [reasons(result), [conditions_line(result)]]
     return [line for block in blocks if block for line in ("", *block)]
+
+
+def goal_lines(result: Result) -> list[str]:
+    """Every goal that can be judged, and how many cannot."""
+    verdicts = judge(result.rows, result.conditions.statistic)
+    said = [str(one) for one in verdicts if one.reached is not None]
+    missing = len(verdicts) - len(said)
+    if missing:
+        said.append(f"goals not judged, since maps are missing: {missing} of {len(verdicts)}")
+    return said
 
 
 def reasons(result: Result) -> list[str]:
