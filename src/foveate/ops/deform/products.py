@@ -18,16 +18,14 @@ from foveate.ops.deform.arguments import Geometry
 class Product(Protocol):
     """What the tiles need of a kernel; ``total`` has the shape of its rearranged weights."""
 
-    weight: Tensor
-
-    def forward(self, columns: Tensor, count: int) -> Tensor:
-        """Return rows (pixels, C') of ``count`` pixels' columns."""
+    def forward_(self, out: Tensor, columns: Tensor) -> None:
+        """Write the rows (pixels, C') of the columns."""
 
     def by_columns(self, grad: Tensor) -> Tensor:
         """Return the derivative by the columns, contiguous, given that by the rows."""
 
-    def add_by_weight_(self, total: Tensor, grad: Tensor, columns: Tensor) -> None:
-        """Add the derivative by the rearranged weights to ``total``."""
+    def by_weight(self, total: Tensor | None, grad: Tensor, columns: Tensor) -> Tensor:
+        """Return the derivative by the rearranged weights, added to ``total`` in place."""
 
     def restore(self, total: Tensor) -> Tensor:
         """Return rearranged weights as (C', C / G, kh, kw)."""
@@ -48,18 +46,21 @@ class _Dense:
         self.weight = weight.permute(0, 2, 3, 1).reshape(weight.shape[0], -1)
         self.bias = bias
 
-    def forward(self, columns: Tensor, count: int) -> Tensor:
-        return torch.nn.functional.linear(columns.view(count, -1), self.weight, self.bias)
+    def forward_(self, out: Tensor, columns: Tensor) -> None:
+        columns = columns.view(out.shape[0], -1)
+        if self.bias is None:
+            torch.mm(columns, self.weight.t(), out=out)
+        else:
+            torch.addmm(self.bias, columns, self.weight.t(), out=out)
 
     def by_columns(self, grad: Tensor) -> Tensor:
         return grad @ self.weight
 
-    def add_by_weight_(self, total: Tensor, grad: Tensor, columns: Tensor) -> None:
+    def by_weight(self, total: Tensor | None, grad: Tensor, columns: Tensor) -> Tensor:
         columns = columns.view(grad.shape[0], -1)
-        if total.dtype == grad.dtype:
-            total.addmm_(grad.t(), columns)
-        else:
-            total += grad.t() @ columns
+        if total is not None and total.dtype == grad.dtype:
+            return total.addmm_(grad.t(), columns)
+        return _add(total, grad.t() @ columns)
 
     def restore(self, total: Tensor) -> Tensor:
         out, per_group, height, width = self.shape
@@ -74,10 +75,11 @@ class _Grouped:
         rows = weight.permute(0, 2, 3, 1).reshape(groups, weight.shape[0] // groups, -1)
         self.weight = rows.transpose(1, 2).contiguous()
 
-    def forward(self, columns: Tensor, count: int) -> Tensor:
-        rows = torch.bmm(self._split(columns, count), self.weight)
-        rows = rows.transpose(0, 1).reshape(count, -1)
-        return rows if self.bias is None else rows.add_(self.bias)
+    def forward_(self, out: Tensor, columns: Tensor) -> None:
+        rows = torch.bmm(self._split(columns, out.shape[0]), self.weight)
+        self._split_rows(out).copy_(rows)
+        if self.bias is not None:
+            out += self.bias
 
     def by_columns(self, grad: Tensor) -> Tensor:
         count, per_group = grad.shape[0], self.shape[1]
@@ -85,9 +87,9 @@ class _Grouped:
         split = split.view(self.groups, count, -1, per_group)
         return split.permute(1, 2, 0, 3).contiguous()
 
-    def add_by_weight_(self, total: Tensor, grad: Tensor, columns: Tensor) -> None:
+    def by_weight(self, total: Tensor | None, grad: Tensor, columns: Tensor) -> Tensor:
         split = self._split(columns, grad.shape[0])
-        total += torch.bmm(split.transpose(1, 2), self._split_rows(grad))
+        return _add(total, torch.bmm(split.transpose(1, 2), self._split_rows(grad)))
 
     def restore(self, total: Tensor) -> Tensor:
         out, per_group, height, width = self.shape
@@ -111,13 +113,14 @@ class _PerChannel:
         taps_last = weight.reshape(groups, self.many, -1)
         self.weight = taps_last.permute(2, 1, 0).contiguous()
 
-    def forward(self, columns: Tensor, count: int) -> Tensor:
-        split = columns.view(count, -1, 1, self.groups)
+    def forward_(self, out: Tensor, columns: Tensor) -> None:
+        split = columns.view(out.shape[0], -1, 1, self.groups)
         total = split[:, 0] * self.weight[0]
         for tap in range(1, self.weight.shape[0]):
             total.addcmul_(split[:, tap], self.weight[tap])
-        rows = total.transpose(1, 2).reshape(count, -1)
-        return rows if self.bias is None else rows + self.bias
+        out.view(-1, self.groups, self.many).copy_(total.transpose(1, 2))
+        if self.bias is not None:
+            out += self.bias
 
     def by_columns(self, grad: Tensor) -> Tensor:
         split = grad.view(grad.shape[0], self.groups, self.many).transpose(1, 2).contiguous()
@@ -128,11 +131,18 @@ class _PerChannel:
                 columns[:, tap].addcmul_(split[:, one], kernel[one])
         return columns
 
-    def add_by_weight_(self, total: Tensor, grad: Tensor, columns: Tensor) -> None:
+    def by_weight(self, total: Tensor | None, grad: Tensor, columns: Tensor) -> Tensor:
         split = grad.view(grad.shape[0], self.groups, self.many).transpose(1, 2)
         columns = columns.view(grad.shape[0], -1, 1, self.groups)
-        for tap in range(self.weight.shape[0]):
-            total[tap] += (split * columns[:, tap]).sum(0, dtype=total.dtype)
+        taps = range(self.weight.shape[0])
+        return _add(total, torch.stack([(split * columns[:, tap]).sum(0) for tap in taps]))
 
     def restore(self, total: Tensor) -> Tensor:
         return total.permute(2, 1, 0).reshape(self.shape)
+
+
+def _add(total: Tensor | None, part: Tensor) -> Tensor:
+    """Add the part of a tile, in float32 at least."""
+    if total is None:
+        return part.to(torch.promote_types(part.dtype, torch.float32))
+    return total.add_(part)

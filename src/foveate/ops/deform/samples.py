@@ -64,11 +64,13 @@ class Samples:
 
     def shares(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Weights of the four neighbors, the mask included, (Q,) each."""
-        top, left = 1 - self.below, 1 - self.beside
-        bottom = self.below
-        if self.modulation is not None:
-            top, bottom = top.mul_(self.modulation), bottom * self.modulation
-        return top * left, top * self.beside, bottom * left, bottom * self.beside
+        if self.modulation is None:
+            top, bottom = 1 - self.below, self.below
+        else:
+            bottom = self.below * self.modulation
+            top = self.modulation - bottom
+        top_right, bottom_right = top * self.beside, bottom * self.beside
+        return top - top_right, top_right, bottom - bottom_right, bottom_right
 
     def scatter_(self, grad_rows: Tensor, grad: Tensor, shares: tuple[Tensor, ...]) -> None:
         """Add the derivatives by the rows, given those by the columns (Q, C / D).
@@ -82,9 +84,10 @@ class Samples:
         near = self.first - low
         span = high - low + 1
         order = _stable_order(near, span)
-        starts = torch.zeros(span + 1, dtype=torch.int64)
-        torch.cumsum(torch.bincount(near, minlength=span), 0, out=starts[1:])
-        narrow, starts = order.to(near.dtype), starts.to(near.dtype)
+        counts = torch.bincount(near, minlength=span)
+        starts = torch.zeros(span + 1, dtype=near.dtype)
+        torch.cumsum(counts, 0, dtype=near.dtype, out=starts[1:])
+        narrow = order.to(near.dtype)
         for share, distance in zip(shares, self.corners, strict=True):
             begin = self.base + low + distance
             grad_rows[begin : begin + span] += _bag(

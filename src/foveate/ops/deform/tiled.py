@@ -45,7 +45,8 @@ def forward(
     bias: Tensor | None,
     mask: Tensor | None,
     geometry: Geometry,
-    finish: Callable[[Tile, Tensor], None],
+    out: Tensor | None,
+    finish: Callable[[Tile, Tensor], None] | None = None,
 ) -> None:
     """Compute the rows of every tile, (pixels, C'), and hand them over.
 
@@ -56,14 +57,19 @@ def forward(
         bias: (C',) or None.
         mask: (N, D K, H', W') or None.
         geometry: The sizes.
-        finish: Called with each tile and its rows; it may write into them.
+        out: Where the rows go, (N H' W', C'), in the dtype of the input; None for a place of each
+            tile's own, forgotten afterwards.
+        finish: Called with each tile and its rows.
     """
     _, rows, sampler = _prepare(input, offset, mask, geometry)
     product = product_of(weight, bias, geometry)
     for tile in tiles(input.shape[0], input.shape[1], rows.element_size(), geometry):
         samples = sampler.tile(tile)
         columns = samples.read(rows, samples.index(), samples.shares())
-        finish(tile, product.forward(columns.to(input.dtype), tile.count))
+        part = input.new_empty(tile.count, weight.shape[0]) if out is None else out[tile.rows]
+        product.forward_(part, columns.to(input.dtype))
+        if finish is not None:
+            finish(tile, part)
 
 
 def backward(
@@ -100,9 +106,9 @@ def backward(
         samples = sampler.tile(tile)
         index = samples.index() if wanted.weight or places else None
         shares = samples.shares() if wanted.weight or wanted.input else None
-        if out.kernels is not None and index is not None and shares is not None:
+        if wanted.weight and index is not None and shares is not None:
             columns = samples.read(rows, index, shares).to(input.dtype)
-            product.add_by_weight_(out.kernels, grad, columns)
+            out.kernels = product.by_weight(out.kernels, grad, columns)
         if not (wanted.input or places):
             continue
         by_columns = product.by_columns(grad).to(rows.dtype).view(-1, rows.shape[1])
@@ -143,9 +149,9 @@ class _Accumulators:
         wanted: Wanted,
     ) -> None:
         batch, pixels = offset.shape[0], geometry.out[0] * geometry.out[1]
-        self.geometry, self.product = geometry, product
+        self.geometry, self.product, self.wanted = geometry, product, wanted
         self.rows = torch.zeros_like(rows) if wanted.input else None
-        self.kernels = torch.zeros_like(product.weight, dtype=rows.dtype) if wanted.weight else None
+        self.kernels: Tensor | None = None
         self.bias = rows.new_zeros(weight.shape[0]) if wanted.bias else None
         shape = (batch, pixels, geometry.offset_groups, geometry.taps)
         self.offset = offset.new_empty(*shape, 2) if wanted.offset else None
@@ -173,6 +179,8 @@ class _Accumulators:
             by_input = torch.empty_like(input).copy_(inside)
         if self.kernels is not None:
             by_weight = self.product.restore(self.kernels).to(weight.dtype)
+        elif self.wanted.weight:
+            by_weight = torch.zeros_like(weight, memory_format=torch.channels_last)
         size = (batch, out_h, out_w)
         by_offset, by_mask = (
             None if one is None else one.view(*size, one.shape[2:].numel()).permute(0, 3, 1, 2)

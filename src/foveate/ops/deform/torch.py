@@ -16,7 +16,6 @@ from torch import Tensor
 
 from foveate.ops.deform import gather, tiled
 from foveate.ops.deform.arguments import Geometry
-from foveate.ops.deform.rows import Tile
 from foveate.ops.deform.tiled import Wanted
 from foveate.ops.layout import is_channels_last
 from foveate.ops.operators import define, takes_operator
@@ -50,12 +49,7 @@ def _forward(
     geometry = Geometry.of_sizes(sizes, input, offset, weight)
     batch, out_channels = input.shape[0], weight.shape[0]
     out = input.new_empty(batch, *geometry.out, out_channels)
-    rows = out.view(-1, out_channels)
-
-    def finish(tile: Tile, part: Tensor) -> None:
-        rows[tile.rows] = part
-
-    tiled.forward(input, offset, weight, bias, mask, geometry, finish)
+    tiled.forward(input, offset, weight, bias, mask, geometry, out.view(-1, out_channels))
     return out.permute(0, 3, 1, 2)
 
 

@@ -6,8 +6,6 @@ block in a fixed order, so no gradient depends on the number of threads.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -38,6 +36,14 @@ class Affine:
         self.eps, self.shape, self.dtype = eps, (channels,), dtype
         self.sums: list[Tensor] = []
 
+    def apply(self, unit: Tensor) -> Tensor:
+        """Scale and shift normalized rows, into new ones."""
+        if self.weight is None:
+            return unit.clone() if self.bias is None else unit + self.bias
+        if self.bias is None:
+            return unit * self.weight
+        return torch.addcmul(self.bias, unit, self.weight)
+
     def gradients(self, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """Gradients in the dtypes of the two; empty for one that is None."""
         totals = self.sums or [torch.zeros(self.shape, dtype=self.dtype)] * 2
@@ -53,23 +59,13 @@ class Affine:
         self.sums[0] += by_weight
         self.sums[1] += by_bias
 
-    def normalize(self, mixed: Tensor) -> _Normalized:
-        """LayerNorm of wide rows."""
-        return _Normalized(
-            *torch.native_layer_norm(mixed, self.shape, self.weight, self.bias, self.eps)
-        )
-
-
-class _Normalized(NamedTuple):
-    values: Tensor
-    mean: Tensor
-    scale: Tensor
-
 
 def forward_(out: Tensor, x: Tensor, mixed: Tensor, affine: Affine) -> None:
     """Write x times the sigmoid of the normalized rows into ``out``."""
     for part in blocks(mixed):
-        gate = affine.normalize(mixed[part].to(affine.dtype)).values.sigmoid_()
+        wide = mixed[part].to(affine.dtype)
+        norm = torch.native_layer_norm(wide, affine.shape, affine.weight, affine.bias, affine.eps)
+        gate = norm[0].sigmoid_()
         if out.dtype == affine.dtype:
             torch.mul(gate, x[part], out=out[part])
         else:
@@ -82,22 +78,21 @@ def backward_(
     """Write the gradients by x and by the mixed rows; add those by scale and shift."""
     for part in blocks(mixed):
         wide, upstream = mixed[part].to(affine.dtype), grad[part].to(affine.dtype)
-        normalized = affine.normalize(wide)
-        gate = normalized.values.sigmoid_()
-        passed = upstream * gate
-        by_x[part] = passed
-        # sigmoid' = gate * (1 - gate)
-        inner = passed.mul_(x[part])
-        inner -= inner * gate
+        unit, mean, scale = torch.native_layer_norm(wide, affine.shape, None, None, affine.eps)
+        gate = affine.apply(unit).sigmoid_()
+        if by_x.dtype == affine.dtype:
+            torch.mul(upstream, gate, out=by_x[part])
+        else:
+            by_x[part] = upstream * gate
+        inner = torch.ops.aten.sigmoid_backward(upstream * x[part], gate)
         by_bias = inner.sum(0)
-        unit = torch.sub(wide, normalized.mean).mul_(normalized.scale)
         affine.add_(torch.mul(unit, inner, out=gate).sum(0), by_bias)
         by_mixed[part] = torch.ops.aten.native_layer_norm_backward(
             inner,
             wide,
             affine.shape,
-            normalized.mean,
-            normalized.scale,
+            mean,
+            scale,
             affine.weight,
             affine.bias,
             [True, False, False],

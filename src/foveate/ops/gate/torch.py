@@ -132,15 +132,13 @@ def _gate(
     affine = Affine(ln_weight, ln_bias, eps, x.shape[1], coordinate_dtype(squeezed))
     rows = to_rows(x)
     out = torch.empty_like(rows)
-    kept = squeezed.new_empty(rows.shape if keep else 0)
+    kept = squeezed.new_empty(rows.shape) if keep else None
 
     def finish(tile: Tile, mixed: Tensor) -> None:
-        if keep:
-            kept[tile.rows] = mixed
         forward_(out[tile.rows], rows[tile.rows], mixed, affine)
 
-    tiled.forward(squeezed, offset, weight, bias, mask, geometry, finish)
-    return from_rows(out, x), kept
+    tiled.forward(squeezed, offset, weight, bias, mask, geometry, kept, finish)
+    return from_rows(out, x), squeezed.new_empty(0) if kept is None else kept
 
 
 def _gate_fake(
