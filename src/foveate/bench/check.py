@@ -75,7 +75,8 @@ def complaint(got: Mapping[str, Tensor], want: Mapping[str, Tensor], dtype: torc
         if not error <= limit:  # a NaN is not below anything
             what = "output" if name == "output" else f"gradient of {name}"
             lines.append(f"{what} off by {error:.1e}, limit {limit:.0e}")
-    return "; ".join(lines)
+    more = [f"{len(lines) - 2} more"] if len(lines) > 2 else []
+    return "; ".join(lines[:2] + more)
 
 
 def _rms(values: Tensor) -> float:

@@ -22,7 +22,7 @@ ABSENT = "-"
 def show(result: Result, console: Any) -> None:
     """Print the tables of a result, its goals and its conditions on a rich console."""
     for title, table in tables(result, wide=console.width >= WIDE):
-        console.print(title, style="bold", highlight=False)
+        console.print(title, style="bold", highlight=False, markup=False)
         console.print(table)
     for line in closing_lines(result):
         console.print(line, highlight=False, markup=False)
@@ -55,11 +55,13 @@ def tables(result: Result, wide: bool = False) -> Iterator[tuple[str, Any]]:
                             yield make(chosen, result, wide)
 
 
-def _head(rows: Sequence[Row], result: Result) -> str:
-    one = rows[0]
+def _head(rows: Sequence[Row], result: Result, wide: bool) -> str:
+    """The beginning of a title; with room, it says what stands beside the headline."""
+    one, statistic = rows[0], result.conditions.statistic
+    beside = {"minimum": " [median\N{PLUS-MINUS SIGN}iqr]", "median": "\N{PLUS-MINUS SIGN}iqr"}
     return (
         f"{one.suite} {one.mode} {one.dtype} N={one.shape[0]},"
-        f" {result.conditions.statistic} ms, x = "
+        f" {statistic}{beside[statistic] if wide else ''} ms, x = "
     )
 
 
@@ -84,8 +86,8 @@ def _variants_table(rows: Sequence[Row], result: Result, wide: bool) -> tuple[st
         table.add_row(*cells)
     means = [f"{geometric_mean(speedups[v]):.2f}x" if speedups[v] else ABSENT for v in variants]
     table.add_section()
-    table.add_row("geometric mean", *means, *[""] * roofed)
-    return f"{_head(rows, result)}speed-up over {base}", table
+    table.add_row("geometric\nmean", *means, *[""] * roofed)
+    return f"{_head(rows, result, wide)}speed-up over {base}", table
 
 
 def _column_title(rows: Sequence[Row], variant: str) -> str:
@@ -106,7 +108,7 @@ def _names_table(rows: Sequence[Row], result: Result, wide: bool) -> tuple[str, 
             cost = ratio(rows, case, name, base, quantity)
             cells.append(_cell(mine, quantity, cost if name != base else None, wide))
         table.add_row(*cells)
-    return f"{_head(rows, result)}time over that of {base}", table
+    return f"{_head(rows, result, wide)}time over that of {base}", table
 
 
 def _memory_tables(rows: Sequence[Row]) -> Iterator[tuple[str, Any]]:
@@ -168,8 +170,8 @@ def _cell(rows: Sequence[Row], quantity: str, times: float | None, wide: bool) -
     text = number(min(values))
     if wide and quantity != "memory_mib":
         median = min(row.median_ms for row in rows if row.median_ms is not None)
-        text += f" (median {number(median)}"
-        text += f" iqr {number(max(row.iqr_ms or 0 for row in rows))})"
+        spread = f"\N{PLUS-MINUS SIGN}{max(row.iqr_ms or 0 for row in rows):.2g}"
+        text += f" {spread}" if quantity == "median_ms" else f" [{number(median)}{spread}]"
     return text if times is None else f"{text} {times:.2f}x"
 
 
