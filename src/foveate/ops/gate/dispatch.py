@@ -135,11 +135,9 @@ def _check_norm(
 ) -> None:
     """Check dtypes of the two maps, and shape and dtype of scale and shift."""
     allowed = {inner.dtype, torch.promote_types(inner.dtype, torch.float32)}
-    names = " or ".join(sorted(str(one) for one in allowed))
-    if x.dtype not in allowed:
-        raise TypeError(expected(who, f"x of dtype {names}", x.dtype, "cast it"))
-    for name, one in (("ln_weight", ln_weight), ("ln_bias", ln_bias)):
-        if one is not None and tuple(one.shape) != (x.shape[1],):
+    for name, one in (("x", x), ("ln_weight", ln_weight), ("ln_bias", ln_bias)):
+        if one is not None and one is not x and tuple(one.shape) != (x.shape[1],):
             raise ValueError(expected(who, f"{name} of shape ({x.shape[1]},)", tuple(one.shape)))
         if one is not None and one.dtype not in allowed:
+            names = " or ".join(sorted(str(one) for one in allowed))
             raise TypeError(expected(who, f"{name} of dtype {names}", one.dtype, "cast it"))
