@@ -59,7 +59,8 @@ def test_ctrl_c_shows_the_finished_rows_and_ends_with_130(foveate, monkeypatch, 
     assert code == 130
     assert "16x14x14" in text and "20x9x7" not in text
     assert "interrupted; the 6 rows above are all that was finished" in error
-    assert len(json.loads((tmp_path / "r.json").read_text())["rows"]) == 6
+    assert f"6 rows in {tmp_path / 'r.json.partial'}" in text.replace("\n", "")
+    assert len(json.loads((tmp_path / "r.json.partial").read_text())["rows"]) == 6
 
 
 def test_explain_names_the_chosen_backends_and_times_nothing(foveate):

@@ -77,7 +77,8 @@ class Session:
     Args:
         plan: What is measured.
         settings: How.
-        out: Where the result is kept after every step; None keeps it in memory alone.
+        out: The result file; None keeps it in memory alone. Until the run is complete its rows are
+            kept after every step beside it, in ``partial``.
     """
 
     def __init__(self, plan: Plan, settings: Settings, out: Path | None = None) -> None:
@@ -113,6 +114,8 @@ class Session:
             except KeyboardInterrupt:
                 self.interrupted = True
         self._keep()
+        if self.out is not None and self.partial is not None and not self.interrupted:
+            self.partial.replace(self.out)
         return self.result()
 
     def steps(self) -> Iterator[Step]:
@@ -189,9 +192,14 @@ class Session:
         )
         return Result(suites=list(self.plan.suites), conditions=conditions, rows=self.rows)
 
+    @property
+    def partial(self) -> Path | None:
+        """Where the rows of an unfinished run are: an older, complete file is not touched by it."""
+        return self.out and self.out.with_name(f"{self.out.name}.partial")
+
     def _keep(self) -> None:
-        if self.out is not None:
-            self.result().save(self.out)
+        if self.partial is not None:
+            self.result().save(self.partial)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def bench(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="The result file (JSON); by default named after suite and machine."),
+        typer.Option(help="The result file (JSON); whole tables have one by default."),
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which backend would run and why; time nothing.")
@@ -84,11 +84,13 @@ def bench(
         repeat=repeat,
         attentions=tuple(_words(attentions)),
     )
-    path = out or (None if quick else _default_path(list(plan.suites), settings.device))
+    # What is no whole table does not replace a published one unless it is told to.
+    whole = not (quick or plan.patterns or plan.attentions)
+    path = out or (_default_path(list(plan.suites), settings.device) if whole else None)
     session = Session(plan, settings, path)
     with _progress(not quiet) as tell:
         result = session.run(tell)
-    _show(result, path)
+    _show(result, session.partial if result.conditions.interrupted else path)
 
 
 def _show(result: Any, path: Path | None) -> None:
