@@ -262,10 +262,10 @@ def _has_sampled_addmm() -> bool:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        one = torch.ones(1, 1)
+        one = torch.ones(1, 1, dtype=torch.float32)
         where = torch.tensor([0, 1]), torch.tensor([0])
         try:
-            pattern = torch.sparse_csr_tensor(*where, torch.zeros(1), (1, 1))
+            pattern = torch.sparse_csr_tensor(*where, one[0] * 0, (1, 1))
             torch.sparse.sampled_addmm(pattern, one, one)
         except RuntimeError:
             return False

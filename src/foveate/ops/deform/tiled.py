@@ -123,15 +123,16 @@ def like_gradients(
     input: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, wanted: Wanted
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Empty tensors of the shapes, strides and dtypes that :func:`backward` returns."""
-    nothing = input.new_empty(0)
     last = torch.channels_last
-    return (
-        torch.empty_like(input) if wanted.input else nothing,
-        torch.empty_like(offset, memory_format=last) if wanted.offset else nothing,
-        torch.empty_like(weight, memory_format=last) if wanted.weight else nothing,
-        weight.new_empty(weight.shape[0]) if wanted.bias else nothing,
-        torch.empty_like(mask, memory_format=last) if mask is not None and wanted.mask else nothing,
+    found = (
+        torch.empty_like(input) if wanted.input else None,
+        torch.empty_like(offset, memory_format=last) if wanted.offset else None,
+        torch.empty_like(weight, memory_format=last) if wanted.weight else None,
+        weight.new_empty(weight.shape[0]) if wanted.bias else None,
+        torch.empty_like(mask, memory_format=last) if mask is not None and wanted.mask else None,
     )
+    a, b, c, d, e = (input.new_empty(0) if one is None else one for one in found)
+    return a, b, c, d, e
 
 
 class _Accumulators:

@@ -46,7 +46,7 @@ class Affine:
 
     def gradients(self, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """Gradients in the dtypes of the two; empty for one that is None."""
-        totals = self.sums or [torch.zeros(self.shape, dtype=self.dtype)] * 2
+        totals = self.sums or [torch.zeros(self.shape, dtype=self.dtype) for _ in range(2)]
         found = zip(totals, (weight, bias), strict=True)
         first, second = (total[:0] if o is None else total.to(o.dtype) for total, o in found)
         return first, second
@@ -97,6 +97,16 @@ def backward_(
             affine.bias,
             [True, False, False],
         )[0]
+
+
+def like_gradients(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Empty tensors of the sizes and dtypes that :meth:`Affine.gradients` returns."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    first, second = (
+        x.new_empty(0, dtype=wide) if one is None else torch.empty_like(one)
+        for one in (weight, bias)
+    )
+    return first, second
 
 
 def blocks(rows: Tensor) -> list[slice]:

@@ -17,7 +17,7 @@ from foveate.ops.deform import Geometry, tiled
 from foveate.ops.deform.arguments import coordinate_dtype
 from foveate.ops.deform.rows import Tile
 from foveate.ops.gate import reference
-from foveate.ops.gate.rows import Affine, backward_, forward_
+from foveate.ops.gate.rows import Affine, backward_, forward_, like_gradients
 from foveate.ops.layout import from_rows, like_rows, to_rows
 from foveate.ops.operators import define, takes_operator
 from foveate.ops.transforms import second_order
@@ -94,10 +94,7 @@ def _epilogue_backward_fake(
     ln_bias: Tensor | None,
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    nothing = x.new_empty(0)
-    affine = (nothing if one is None else torch.empty_like(one) for one in (ln_weight, ln_bias))
-    by_weight, by_bias = affine
-    return like_rows(x), like_rows(mixed), by_weight, by_bias
+    return (like_rows(x), like_rows(mixed), *like_gradients(x, ln_weight, ln_bias))
 
 
 def _save_epilogue(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -188,8 +185,8 @@ def _gate_backward(
     found = tiled.backward(
         squeezed, offset, weight, mask, geometry, differentiate, tiled.Wanted(*wanted)
     )
-    nothing = x.new_empty(0)
-    inner = (nothing if one is None else one for one in found)
+    # An empty tensor for each: results of an operator may not share memory.
+    inner = (x.new_empty(0) if one is None else one for one in found)
     return (from_rows(by_x, x), *inner, *affine.gradients(ln_weight, ln_bias))
 
 
@@ -208,9 +205,7 @@ def _gate_backward_fake(
     wanted: list[bool],
 ) -> tuple[Tensor, ...]:
     inner = tiled.like_gradients(squeezed, offset, weight, mask, tiled.Wanted(*wanted))
-    nothing = x.new_empty(0)
-    affine = (nothing if one is None else torch.empty_like(one) for one in (ln_weight, ln_bias))
-    return (like_rows(x), *inner, *affine)
+    return (like_rows(x), *inner, *like_gradients(x, ln_weight, ln_bias))
 
 
 def _save_gate(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
