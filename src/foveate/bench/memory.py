@@ -30,7 +30,8 @@ def measure(suite: str, case: Case, variant: str, mode: str, settings: Settings)
         "threads": settings.threads,
         "device": settings.device,
     }
-    arguments = [sys.executable, "-m", probe.__name__, json.dumps(wanted)]
+    code = f"from {probe.__name__} import main; main()"
+    arguments = [sys.executable, "-c", code, json.dumps(wanted)]
     try:
         done = subprocess.run(
             arguments, capture_output=True, text=True, timeout=SECONDS, check=False

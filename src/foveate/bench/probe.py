@@ -1,8 +1,4 @@
-"""Peak memory of one call, measured in the process that runs this file and in no other.
-
-python -m foveate.bench.probe '{"suite": "gate", "case": [1, 64, 56, 56], "variant": "foveate",
-    "mode": "forward", "threads": 1, "device": "cpu"}'
-"""
+"""Peak memory of one call, in a process that does nothing else: see ``bench.memory``."""
 
 from __future__ import annotations
 
@@ -80,13 +76,9 @@ def _kib(field: str) -> int:
     raise OSError(f"/proc/self/status has no {field}")
 
 
-def main(text: str) -> None:
-    """Measure what the JSON asks for and print the MiB."""
-    wanted: dict[str, Any] = json.loads(text)
+def main() -> None:
+    """Measure what the last argument, JSON, asks for and print the MiB."""
+    wanted: dict[str, Any] = json.loads(sys.argv[-1])
     torch.set_num_threads(wanted.pop("threads"))
     wanted["case"] = Case(*wanted["case"])
     print(json.dumps({"mib": peak_mib(**wanted)}))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
