@@ -24,8 +24,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
 def test_published_results_keep_the_schema(path):
     if not is_result(path):
-        assert path.name == "sweep.json"
-        return
+        return  # Of another kind.
     read = read_result(path)
     assert not read.conditions.quick and not read.conditions.interrupted
     assert read.conditions.commit and read.rows

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +102,8 @@ class Verdicts:
                 continue
             if key not in self._known:
                 try:
-                    wrong = _check(one, contest.checks, device, references)
+                    with _full_precision():
+                        wrong = _check(one, contest.checks, device, references)
                 except Exception as error:
                     wrong = reason(error)
                 self._known[key] = f"failed: {wrong}" if wrong else ""
@@ -128,6 +131,20 @@ def _check(
         if wrong:
             return f"{wrong} (at {case.name}, {short(dtype)})"
     return ""
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Switch a GPU's shortened float32 products off; they would hide and fake differences."""
+    backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        yield
+    finally:
+        for backend, old in zip(backends, before, strict=True):
+            backend.allow_tf32 = old
 
 
 def reason(error: BaseException) -> str:

@@ -172,7 +172,9 @@ def _cell(rows: Sequence[Row], quantity: str, times: float | None, wide: bool) -
         median = min(row.median_ms for row in rows if row.median_ms is not None)
         spread = f"\N{PLUS-MINUS SIGN}{max(row.iqr_ms or 0 for row in rows):.2g}"
         text += f" {spread}" if quantity == "median_ms" else f" [{number(median)}{spread}]"
-    return text if times is None else f"{text} {times:.2f}x"
+    if times is None:
+        return text
+    return f"{text} {times:.2f}x" if times >= 0.1 else f"{text} {times:.2g}x"
 
 
 def number(value: float) -> str:
