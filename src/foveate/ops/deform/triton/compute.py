@@ -111,5 +111,5 @@ def _multiply(columns: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
     if groups == 1:
         return columns @ packed[0] if bias is None else torch.addmm(bias, columns, packed[0])
     split = columns.view(columns.shape[0], groups, columns.shape[1] // groups).transpose(0, 1)
-    out = torch.bmm(split, packed).transpose(0, 1).flatten(1)
+    out = torch.bmm(split, packed).transpose(0, 1).flatten(1).contiguous()
     return out if bias is None else out + bias

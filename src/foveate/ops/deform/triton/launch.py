@@ -21,7 +21,7 @@ def why_not(input: Tensor) -> list[str]:
     reasons = []
     if not _FOUND:
         reasons.append("triton is not installed")
-    if input.device.type != "cuda" and not INTERPRETED:
+    if input.device.type not in (("cuda", "cpu") if INTERPRETED else ("cuda",)):
         reasons.append(f"the tensors are on {input.device.type}, not on a GPU")
     if input.dtype not in _DTYPES:
         reasons.append(f"{input.dtype} is not among float32, bfloat16 and float16")
