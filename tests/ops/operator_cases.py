@@ -2,6 +2,10 @@
 
 import torch
 
+from foveate.ops import deform_conv2d
+from foveate.ops.deform import gather
+from foveate.ops.deform.arguments import geometry_of
+
 # name: (N, C, H, W, C_out, kernel, groups, offset groups, stride, padding, dilation)
 CASES = {
     "gate": (2, 5, 7, 6, 8, (3, 3), 1, 1, 1, 1, 1),
@@ -12,6 +16,20 @@ CASES = {
     "empty batch": (0, 4, 5, 5, 3, (3, 3), 1, 1, 1, 1, 1),
 }
 LAYOUTS = ("contiguous", "channels-last", "sliced", "expanded", "misaligned", "turned")
+
+
+# The backends of a CPU, and the differentiable form that one of them falls back to.
+FORMS = ("reference", "torch", "gather")
+
+
+def convolve(form, input, offset, weight, bias=None, stride=1, padding=0, dilation=1, mask=None):
+    """The deformable convolution by a backend's name, or in its gather form."""
+    if form != "gather":
+        return deform_conv2d(
+            input, offset, weight, bias, stride, padding, dilation, mask, backend=form
+        )
+    geometry = geometry_of(input, offset, weight, bias, stride, padding, dilation, mask)
+    return gather.deform_conv2d(input, offset, weight, bias, mask, geometry)
 
 
 def pair(value):
