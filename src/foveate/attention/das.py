@@ -26,21 +26,12 @@ from foveate.ops import (
     deform_conv2d,
     deform_gate,
     gate_epilogue,
-    instance_norm,
-    pointwise_conv2d,
 )
 from foveate.ops.layout import as_laid_out, quick_layout
+from foveate.ops.modules import InstanceNorm, Pointwise, Separable
 
 # Leaves for symbolic tracing: they look at shapes and strides, which a proxy has not.
-for _leaf in (
-    "deform_conv2d",
-    "deform_gate",
-    "gate_epilogue",
-    "as_laid_out",
-    "quick_layout",
-    "pointwise_conv2d",
-    "instance_norm",
-):
+for _leaf in ("deform_conv2d", "deform_gate", "gate_epilogue", "as_laid_out", "quick_layout"):
     torch.fx.wrap(_leaf)  # type: ignore[no-untyped-call]
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -333,25 +324,8 @@ def _separable(
     if activation == "relu":
         steps["activation"] = nn.ReLU()
     steps[names[1]] = last
-    return nn.Sequential(steps)
-
-
-class Pointwise(nn.Conv2d):
-    """A 1x1 convolution as one matrix product where that is faster: channels-last on a CPU."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix the channels of each pixel."""
-        return pointwise_conv2d(x, self.weight, self.bias)
-
-
-class InstanceNorm(nn.InstanceNorm2d):
-    """InstanceNorm that leaves a channels-last map channels-last, unless it tracks statistics."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalize each channel of each image."""
-        if self.track_running_stats:
-            return super().forward(x)
-        return instance_norm(x, self.weight, self.bias, self.eps)
+    plain = not bias and list(steps) == ["depthwise", "pointwise"]
+    return Separable(steps) if plain else nn.Sequential(steps)
 
 
 class Tail(NamedTuple):

@@ -67,6 +67,13 @@ def _own_kernel_backward_flops(
     return 4 * pixels * _size(weight_shape)
 
 
+def _separable_flops(
+    x_shape: Any, depthwise_shape: Any, pointwise_shape: Any, *_: Any, **__: Any
+) -> int:
+    pixels = x_shape[0] * _size(x_shape[2:])
+    return int(2 * pixels * (_size(depthwise_shape) + _size(pointwise_shape)))
+
+
 def _instance_norm_flops(x_shape: Any, *_: Any, **__: Any) -> int:
     return _norm_flops(x_shape, None)
 
@@ -118,6 +125,7 @@ def flop_formulas() -> dict[Any, Callable[..., int]]:
         own.deform_gate_backward: _gate_backward_flops,
         own.gate_epilogue: _epilogue_flops,
         own.instance_norm: _instance_norm_flops,
+        own.separable_conv2d: _separable_flops,
     }
     vision = torch.ops.torchvision
     if hasattr(vision, "deform_conv2d"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional
 
 from foveate.ops.layout import from_rows, is_channels_last, like_rows
 from foveate.ops.operators import define, takes_operator
-from foveate.ops.transforms import second_order
+from foveate.ops.transforms import is_exporting, second_order
 
 
 def channel_layer_norm(
@@ -55,12 +56,22 @@ def instance_norm(
 
     Source: Ulyanov et al., Instance Normalization, arXiv:1607.08022.
     """
-    if not is_channels_last(x) or not takes_operator(x, weight, bias):
+    if is_exporting() or x.device.type != "cpu":
         return functional.instance_norm(x, None, None, weight, bias, True, 0.0, eps)
-    out: Tensor = torch.ops.foveate.instance_norm(x, eps)[0]
+    if is_channels_last(x) and takes_operator(x, weight, bias):
+        out: Tensor = torch.ops.foveate.instance_norm(x, eps)[0]
+    else:
+        out = _composed(x, eps)
     if weight is not None:
         out = out * weight[:, None, None]
     return out if bias is None else out + bias[:, None, None]
+
+
+def _composed(x: Tensor, eps: float) -> Tensor:
+    """The definition. On a CPU the library's has a wrong gradient where that is channels-last."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    variance, mean = torch.var_mean(wide, (2, 3), correction=0, keepdim=True)
+    return ((wide - mean) * (variance + eps).rsqrt()).to(x.dtype)
 
 
 def _forward(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
@@ -80,15 +91,15 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
     x, ctx.eps = inputs
     ctx.save_for_backward(x, *output)
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
 
 
-def _differentiate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, None]:
+def _differentiate(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, None]:
+    if grad is None:
+        return None, None
     x, out, scale = ctx.saved_tensors
     if torch.is_grad_enabled():
-
-        def run(alias: Tensor) -> Tensor:
-            return functional.instance_norm(alias, eps=ctx.eps)
-
+        run = partial(_composed, eps=ctx.eps)
         return second_order(run, [x], [True], grad)[0], None
     return torch.ops.foveate.instance_norm_backward(grad, out, scale), None
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from foveate.core import Words, expected
+from foveate.ops.autocast import autocast_dtype
 
 _WHO = "deform_conv2d"
-_CASTABLE = (torch.float32, torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True)
@@ -167,11 +167,6 @@ def coordinate_dtype(input: Tensor) -> torch.dtype:
     return torch.promote_types(input.dtype, torch.float32)
 
 
-def is_autocast_on(device: str) -> bool:
-    """Whether autocast is on for a device type; some, such as meta, do not know it at all."""
-    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-
-
 def cast_for_autocast(
     input: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
@@ -179,11 +174,9 @@ def cast_for_autocast(
 
     Outside autocast, and for float64, the tensors are returned as they came.
     """
-    castable = isinstance(input, Tensor) and input.dtype in _CASTABLE
-    device = input.device.type if castable else ""
-    if not castable or not is_autocast_on(device):
+    low = autocast_dtype(input)
+    if low is None:
         return input, offset, weight, bias, mask
-    low = torch.get_autocast_dtype(device)
     return (
         input.to(low),
         offset.float(),

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from foveate.ops.autocast import is_autocast_on
 from foveate.ops.backends import choose
-from foveate.ops.deform.arguments import cast_for_autocast, geometry_of, is_autocast_on
+from foveate.ops.deform.arguments import cast_for_autocast, geometry_of
 from foveate.ops.deform.backends import BACKENDS
 
 

@@ -64,10 +64,8 @@ def forward(
     _, rows, sampler = _prepare(input, offset, mask, geometry)
     product = product_of(weight, bias, geometry)
     for tile in tiles(input.shape[0], input.shape[1], rows.element_size(), geometry):
-        samples = sampler.tile(tile)
-        columns = samples.read(rows, samples.index(), samples.shares())
         part = input.new_empty(tile.count, weight.shape[0]) if out is None else out[tile.rows]
-        product.forward_(part, columns.to(input.dtype))
+        product.forward_(part, _columns(sampler.tile(tile), rows).to(input.dtype))
         if finish is not None:
             finish(tile, part)
 
@@ -95,27 +93,9 @@ def backward(
     frame, rows, sampler = _prepare(input, offset, mask, geometry)
     product = product_of(weight, None, geometry)
     batch, channels = input.shape[:2]
-    places = wanted.offset or wanted.mask
     out = _Accumulators(input, offset, weight, mask, rows, product, geometry, wanted)
     for tile in tiles(batch, channels, rows.element_size(), geometry):
-        grad = upstream(tile)
-        if out.bias is not None:
-            out.bias += grad.sum(0, dtype=rows.dtype)
-        if not (wanted.input or wanted.weight or places):
-            continue
-        samples = sampler.tile(tile)
-        index = samples.index() if wanted.weight or places else None
-        shares = samples.shares() if wanted.weight or wanted.input else None
-        if wanted.weight and index is not None and shares is not None:
-            columns = samples.read(rows, index, shares).to(input.dtype)
-            out.kernels = product.by_weight(out.kernels, grad, columns)
-        if not (wanted.input or places):
-            continue
-        by_columns = product.by_columns(grad).to(rows.dtype).view(-1, rows.shape[1])
-        if places and index is not None:
-            out.put_places(tile, samples, samples.differentiate(rows, index, by_columns))
-        if out.rows is not None and shares is not None:
-            samples.scatter_(out.rows, by_columns, shares)
+        out.add_(tile, upstream(tile), sampler)
     return out.finish(frame, input, weight)
 
 
@@ -151,6 +131,7 @@ class _Accumulators:
     ) -> None:
         batch, pixels = offset.shape[0], geometry.out[0] * geometry.out[1]
         self.geometry, self.product, self.wanted = geometry, product, wanted
+        self.source = rows
         self.rows = torch.zeros_like(rows) if wanted.input else None
         self.kernels: Tensor | None = None
         self.bias = rows.new_zeros(weight.shape[0]) if wanted.bias else None
@@ -158,7 +139,31 @@ class _Accumulators:
         self.offset = offset.new_empty(*shape, 2) if wanted.offset else None
         self.mask = mask.new_empty(shape) if mask is not None and wanted.mask else None
 
-    def put_places(self, tile: Tile, samples: Samples, gradients: tuple[Tensor, ...]) -> None:
+    def add_(self, tile: Tile, grad: Tensor, sampler: Sampler) -> None:
+        """Add a tile's share, given the gradient by its rows; nothing of the tile outlives it."""
+        wanted = self.wanted
+        if self.bias is not None:
+            self.bias += grad.sum(0, dtype=self.source.dtype)
+        places, lookups = wanted.offset or wanted.mask, wanted.input or wanted.weight
+        if not (places or lookups):
+            return
+        samples = sampler.tile(tile)
+        index = samples.index() if wanted.weight or places else None
+        shares = samples.shares() if lookups else None
+        if wanted.weight and index is not None and shares is not None:
+            columns = samples.read(self.source, index, shares).to(grad.dtype)
+            self.kernels = self.product.by_weight(self.kernels, grad, columns)
+            del columns
+        if not (wanted.input or places):
+            return
+        by_columns = self.product.by_columns(grad).to(self.source.dtype)
+        by_columns = by_columns.view(-1, self.source.shape[1])
+        if places and index is not None:
+            self._put(tile, samples.differentiate(self.source, index, by_columns))
+        if self.rows is not None and shares is not None:
+            samples.scatter_(self.rows, by_columns, shares)
+
+    def _put(self, tile: Tile, gradients: tuple[Tensor, ...]) -> None:
         """Write the derivatives by offsets and mask of a tile."""
         images, pixels = slice(*tile.images), slice(*tile.pixels)
         groups, taps = self.geometry.offset_groups, self.geometry.taps
@@ -189,6 +194,10 @@ class _Accumulators:
         )
         by_bias = None if self.bias is None else self.bias.to(weight.dtype)
         return Gradients(by_input, by_offset, by_weight, by_bias, by_mask)
+
+
+def _columns(samples: Samples, rows: Tensor) -> Tensor:
+    return samples.read(rows, samples.index(), samples.shares())
 
 
 def _prepare(

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from foveate.core import Words, expected
+from foveate.ops.autocast import is_autocast_on
 from foveate.ops.backends import choose
-from foveate.ops.deform.arguments import cast_for_autocast, geometry_of, is_autocast_on
+from foveate.ops.deform.arguments import cast_for_autocast, geometry_of
 from foveate.ops.gate.backends import EPILOGUES, GATES
 
 

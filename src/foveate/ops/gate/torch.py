@@ -211,10 +211,14 @@ def _gate_backward_fake(
 def _save_gate(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     *tensors, ctx.eps, ctx.sizes, _ = inputs
     ctx.save_for_backward(*tensors, output[1])
+    # The kept rows have no derivative, and zeros in its place would be another map in memory.
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
 
 
-def _differentiate_gate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _differentiate_gate(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * 11
     *tensors, mixed = ctx.saved_tensors
     wanted = list(ctx.needs_input_grad[:8])
     x, squeezed, offset, weight, _bias, mask, ln_weight, ln_bias = tensors
