@@ -1,5 +1,6 @@
 """Starts the tests of Triton's kernels in its interpreter, and looks at what an import brings."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -35,3 +36,18 @@ def test_without_triton_there_is_a_reason():
         "assert why_not(torch.zeros(1, 1, 1, 1))[0] == 'triton is not installed'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(INTERPRETED, reason="starts an interpreter of its own")
+def test_the_benchmark_for_a_gpu_runs_from_its_checks_to_its_end(tmp_path):
+    script, out = HERE.parents[1] / "benchmarks/gpu.py", tmp_path / "gpu.json"
+    command = [sys.executable, str(script), "--smoke", "--out", str(out)]
+    done = subprocess.run(command, env=interpreter_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    result = json.loads(out.read_text())
+    assert result["complete"]
+    assert all("status" not in row for row in result["checks"]) and len(result["checks"]) >= 6
+    timed = {(row["of"], row["mode"]) for row in result["contest"] if row["variant"] == "foveate"}
+    modes = ("forward", "forward+backward")
+    assert timed == {(what, mode) for what in ("tail", "gate") for mode in modes}
+    assert {"date", "command", "machine", "versions", "commit"} <= set(result["conditions"])
