@@ -68,7 +68,7 @@ def deform_gate(
     who = "deform_gate"
     convolution = cast_for_autocast(squeezed, offset, weight, bias, mask)
     squeezed, offset, weight, bias, mask = convolution
-    padding = tuple(size // 2 for size in weight.shape[2:])
+    padding = tuple(size // 2 for size in weight.shape[2:]) if isinstance(weight, Tensor) else 0
     geometry = geometry_of(squeezed, offset, weight, bias, 1, padding, 1, mask)
     want = (squeezed.shape[0], weight.shape[0], *geometry.out)
     if tuple(x.shape) != want:
@@ -120,6 +120,8 @@ def gate_epilogue(
     Source: arXiv:2311.12091, eq. 3 and 4.
     """
     who = "gate_epilogue"
+    if not mixed.is_floating_point():
+        raise TypeError(expected(who, "mixed of a floating dtype", mixed.dtype))
     if mixed.dim() != 4 or x.shape != mixed.shape:
         shapes = Words(f"{tuple(x.shape)} and {tuple(mixed.shape)}")
         raise ValueError(expected(who, "x and mixed of one shape (N, C, H, W)", shapes))
