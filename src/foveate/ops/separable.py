@@ -1,7 +1,8 @@
-"""A depthwise separable convolution that does not keep the map between its two halves.
+"""A depthwise separable convolution that does not keep a large map between its two halves.
 
 That map is as large as the input. The depthwise half is so cheap that the backward pass computes it
-again, which costs a hundredth of a gate's training step and saves one of its four large maps.
+again, which costs a hundredth of a gate's training step and saves one of its four large maps. Small
+maps are kept: there the calls cost more than the memory is worth.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from torch.nn import functional
 from foveate.ops.autocast import autocast_dtype
 from foveate.ops.layout import from_rows, is_channels_last, to_rows
 from foveate.ops.operators import define, takes_operator
+from foveate.ops.pointwise import pointwise_conv2d
 from foveate.ops.transforms import second_order
+
+_KEPT_BYTES = 8 << 20
 
 
 def separable_conv2d(x: Tensor, depthwise: Tensor, pointwise: Tensor) -> Tensor:
@@ -34,8 +38,9 @@ def separable_conv2d(x: Tensor, depthwise: Tensor, pointwise: Tensor) -> Tensor:
     Dtype:
         That of x; autocast brings all three to its own.
     """
-    if not is_channels_last(x) or not takes_operator(x, depthwise, pointwise):
-        return _composed(x, depthwise, pointwise)
+    forgets = is_channels_last(x) and (torch.compiler.is_compiling() or _is_large(x))
+    if not forgets or not takes_operator(x, depthwise, pointwise):
+        return _kept(x, depthwise, pointwise)
     run: Callable[..., Tensor] = torch.ops.foveate.separable_conv2d
     low = autocast_dtype(x)
     if low is None:
@@ -44,8 +49,12 @@ def separable_conv2d(x: Tensor, depthwise: Tensor, pointwise: Tensor) -> Tensor:
         return run(*(one.to(low) for one in (x, depthwise, pointwise)))
 
 
-def _composed(x: Tensor, depthwise: Tensor, pointwise: Tensor) -> Tensor:
-    return functional.conv2d(_convolve(x, depthwise), pointwise)
+def _is_large(x: Tensor) -> bool:
+    return x.numel() * x.element_size() > _KEPT_BYTES
+
+
+def _kept(x: Tensor, depthwise: Tensor, pointwise: Tensor) -> Tensor:
+    return pointwise_conv2d(_convolve(x, depthwise), pointwise)
 
 
 def _convolve(x: Tensor, depthwise: Tensor) -> Tensor:
@@ -70,7 +79,7 @@ def _save(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
 def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     wanted = list(ctx.needs_input_grad)
     if torch.is_grad_enabled():
-        return tuple(second_order(_composed, ctx.saved_tensors, wanted, grad))
+        return tuple(second_order(_kept, ctx.saved_tensors, wanted, grad))
     found = torch.ops.foveate.separable_conv2d_backward(grad, *ctx.saved_tensors, wanted)
     return tuple(one if want else None for one, want in zip(found, wanted, strict=True))
 
