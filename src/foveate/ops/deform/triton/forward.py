@@ -86,7 +86,7 @@ def implicit(
         centered = tl.where(used[None, :], total - mean[:, None], 0.0)
         factor = 1.0 / tl.sqrt(tl.sum(centered * centered, axis=1) / group_out + eps)
         finish(
-            total, mean, factor, image, position, out_h * out_w, valid,
+            total, mean, factor, image, position, tl.cast(out_h, tl.int64) * out_w, valid,
             out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
             kept_ptr, scale_ptr, shift_ptr, group_out, keep, has_scale, has_shift,
             0, block_m, block_n,

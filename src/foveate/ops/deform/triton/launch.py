@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import wrap_triton
+from torch.nn import Parameter
 
 # Read once, as Triton does: kernels are made for the one or the other when they are imported.
 INTERPRETED = os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "yes", "on", "y")
@@ -28,11 +30,24 @@ def why_not(input: Tensor) -> list[str]:
     return reasons
 
 
-def launch(kernel: Any, programs: Any, *tensors_and_sizes: Any, **constants: Any) -> None:
-    """Run ``kernel`` in a number of programs that may be symbolic while tracing."""
-    # The interpreter's kernels are plain functions, which wrap_triton need not know.
-    runner = kernel if INTERPRETED else wrap_triton(kernel)
-    runner[(programs,)](*tensors_and_sizes, **constants)
+def launch(kernel: Any, programs: Any, first: Tensor, *rest: Any, **constants: Any) -> None:
+    """Run ``kernel`` in a number of programs, which may be symbolic while tracing.
+
+    Args:
+        kernel: A function that ``triton.jit`` made.
+        programs: Size of the grid.
+        first: Its first argument, which tells the device, and by its type whether a compiler
+            is tracing.
+        rest: Its other arguments.
+        constants: What it is compiled for, warps and stages among it.
+    """
+    if type(first) not in (Tensor, Parameter):
+        wrap_triton(kernel)[(programs,)](first, *rest, **constants)
+        return
+    # Triton takes the current device, whatever the tensors are on.
+    away = first.is_cuda and first.device.index != torch.cuda.current_device()
+    with torch.cuda.device(first.device) if away else nullcontext():
+        kernel[(programs,)](first, *rest, **constants)
 
 
 def blocks(number: Any, size: int) -> Any:
