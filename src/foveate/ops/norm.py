@@ -116,9 +116,9 @@ def _backward_fake(grad: Tensor, out: Tensor, scale: Tensor) -> Tensor:
 
 
 def _wide(x: Tensor) -> Tensor:
-    """Return a map as (N, H * W, C) in float32 at least."""
+    """Return a map as (N, H * W, C), contiguous, in float32 at least."""
     wide = torch.promote_types(x.dtype, torch.float32)
-    return x.permute(0, 2, 3, 1).flatten(1, 2).to(wide)
+    return x.permute(0, 2, 3, 1).flatten(1, 2).to(wide).contiguous()
 
 
 define(
