@@ -101,6 +101,17 @@ def _gate_backward_flops(_grad: Any, _x: Any, *rest: Any, **__: Any) -> int:
     return _own_kernel_backward_flops(_grad, *rest)
 
 
+_OWN: dict[str, Callable[..., int]] = {
+    "deform_conv2d": _own_kernel_flops,
+    "deform_conv2d_backward": _own_kernel_backward_flops,
+    "deform_gate": _gate_flops,
+    "deform_gate_backward": _gate_backward_flops,
+    "gate_epilogue": _epilogue_flops,
+    "instance_norm": _instance_norm_flops,
+    "separable_conv2d": _separable_flops,
+}
+
+
 def flop_formulas() -> dict[Any, Callable[..., int]]:
     """The formulas that ``FlopCounterMode(custom_mapping=...)`` lacks, by operator.
 
@@ -118,15 +129,11 @@ def flop_formulas() -> dict[Any, Callable[..., int]]:
         _ATEN.mean: _mean_flops,
     }
     own = torch.ops.foveate
-    formulas |= {
-        own.deform_conv2d: _own_kernel_flops,
-        own.deform_conv2d_backward: _own_kernel_backward_flops,
-        own.deform_gate: _gate_flops,
-        own.deform_gate_backward: _gate_backward_flops,
-        own.gate_epilogue: _epilogue_flops,
-        own.instance_norm: _instance_norm_flops,
-        own.separable_conv2d: _separable_flops,
-    }
+    for name, formula in _OWN.items():
+        # The kernels for GPUs are registered when they are first used.
+        for operator in (name, f"{name}_triton"):
+            if hasattr(own, operator):
+                formulas[getattr(own, operator)] = formula
     vision = torch.ops.torchvision
     if hasattr(vision, "deform_conv2d"):
         formulas[vision.deform_conv2d] = deform_conv2d_flops

@@ -40,7 +40,8 @@ def deform_conv2d(
         padding: Zeros q around the input.
         dilation: Distance d between taps.
         mask: Modulation m of every tap (v2), channels in the order (offset group, tap).
-        backend: ``"reference"`` or ``"torch"``; None takes the fastest that can run.
+        backend: ``"triton"``, ``"torch"`` or ``"reference"``; None takes the first of them that can
+            run.
 
     Shape:
         - input: $(N, C, H, W)$.

@@ -85,15 +85,69 @@ def implicit(
         mean = tl.sum(total, axis=1) / group_out
         centered = tl.where(used[None, :], total - mean[:, None], 0.0)
         factor = 1.0 / tl.sqrt(tl.sum(centered * centered, axis=1) / group_out + eps)
-        finish(
-            total, mean, factor, image, position, tl.cast(out_h, tl.int64) * out_w, valid,
-            out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
-            kept_ptr, scale_ptr, shift_ptr, group_out, keep, has_scale, has_shift,
-            0, block_m, block_n,
-        )  # fmt: skip
+        plane = tl.cast(out_h, tl.int64) * out_w
+        # In parts of 64 channels, so that registers hold x and addresses of one part at a time.
+        if block_n > 128:
+            left, right = halves(total, block_m, block_n)
+            finish_halves(
+                left, mean, factor, image, position, plane, valid,
+                out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+                kept_ptr, scale_ptr, shift_ptr, group_out, keep, has_scale, has_shift,
+                0, block_m, block_n // 2,
+            )  # fmt: skip
+            finish_halves(
+                right, mean, factor, image, position, plane, valid,
+                out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+                kept_ptr, scale_ptr, shift_ptr, group_out, keep, has_scale, has_shift,
+                block_n // 2, block_m, block_n // 2,
+            )  # fmt: skip
+        elif block_n > 64:
+            finish_halves(
+                total, mean, factor, image, position, plane, valid,
+                out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+                kept_ptr, scale_ptr, shift_ptr, group_out, keep, has_scale, has_shift,
+                0, block_m, block_n,
+            )  # fmt: skip
+        else:
+            finish(
+                total, mean, factor, image, position, plane, valid,
+                out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+                kept_ptr, scale_ptr, shift_ptr, group_out, keep, has_scale, has_shift,
+                0, block_m, block_n,
+            )  # fmt: skip
     else:
         stored = valid[:, None] & used[None, :]
         store(out_ptr, total, image, position, out_image, out_channel, out_pixel, channel, stored)
+
+
+@triton.jit
+def halves(value, rows: tl.constexpr, width: tl.constexpr):
+    """Split a block into its left and its right columns."""
+    return tl.split(tl.permute(tl.reshape(value, (rows, 2, width // 2)), (0, 2, 1)))
+
+
+@triton.jit
+def finish_halves(
+    value, mean, factor, image, position, plane, valid,
+    out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+    kept_ptr, scale_ptr, shift_ptr, channels: tl.constexpr,
+    keep: tl.constexpr, has_scale: tl.constexpr, has_shift: tl.constexpr,
+    first: tl.constexpr, rows: tl.constexpr, width: tl.constexpr,
+):  # fmt: skip
+    """Finish the two halves of a block one after the other."""
+    left, right = halves(value, rows, width)
+    finish(
+        left, mean, factor, image, position, plane, valid,
+        out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+        kept_ptr, scale_ptr, shift_ptr, channels, keep, has_scale, has_shift,
+        first, rows, width // 2,
+    )  # fmt: skip
+    finish(
+        right, mean, factor, image, position, plane, valid,
+        out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
+        kept_ptr, scale_ptr, shift_ptr, channels, keep, has_scale, has_shift,
+        first + width // 2, rows, width // 2,
+    )  # fmt: skip
 
 
 @triton.jit
@@ -104,36 +158,17 @@ def finish(
     keep: tl.constexpr, has_scale: tl.constexpr, has_shift: tl.constexpr,
     first: tl.constexpr, rows: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
-    """Normalize, squash and multiply the channels from ``first``, and store them.
-
-    A wide block is halved until its parts are narrow, so that registers hold x and addresses of one
-    part at a time; the compiler unrolls the recursion.
-    """
-    if width > 64:
-        left, right = tl.split(tl.permute(tl.reshape(value, (rows, 2, width // 2)), (0, 2, 1)))
-        finish(
-            left, mean, factor, image, position, plane, valid,
-            out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
-            kept_ptr, scale_ptr, shift_ptr, channels, keep, has_scale, has_shift,
-            first, rows, width // 2,
-        )  # fmt: skip
-        finish(
-            right, mean, factor, image, position, plane, valid,
-            out_ptr, out_image, out_channel, out_pixel, x_ptr, x_image, x_channel, x_pixel,
-            kept_ptr, scale_ptr, shift_ptr, channels, keep, has_scale, has_shift,
-            first + width // 2, rows, width // 2,
-        )  # fmt: skip
-    else:
-        channel = first + tl.arange(0, width)
-        used = channel < channels
-        stored = valid[:, None] & used[None, :]
-        if keep:
-            store(kept_ptr, value, image, position, plane * channels, 1, channels, channel, stored)
-        x = load(x_ptr, image, position, x_image, x_channel, x_pixel, channel, stored)
-        scale, shift = affine_of(scale_ptr, shift_ptr, channel, used, has_scale, has_shift)
-        unit = (value - mean[:, None]) * factor[:, None]
-        out = x * tl.sigmoid(unit * scale[None, :] + shift[None, :])
-        store(out_ptr, out, image, position, out_image, out_channel, out_pixel, channel, stored)
+    """Normalize, squash and multiply the channels from ``first``, and store them."""
+    channel = first + tl.arange(0, width)
+    used = channel < channels
+    stored = valid[:, None] & used[None, :]
+    if keep:
+        store(kept_ptr, value, image, position, plane * channels, 1, channels, channel, stored)
+    x = load(x_ptr, image, position, x_image, x_channel, x_pixel, channel, stored)
+    scale, shift = affine_of(scale_ptr, shift_ptr, channel, used, has_scale, has_shift)
+    unit = (value - mean[:, None]) * factor[:, None]
+    out = x * tl.sigmoid(unit * scale[None, :] + shift[None, :])
+    store(out_ptr, out, image, position, out_image, out_channel, out_pixel, channel, stored)
 
 
 @triton.jit
