@@ -103,7 +103,8 @@ def test_rows_are_the_pixels_and_come_back(shape):
         assert torch.equal(back, x)
         long = [place for place, size in enumerate(shape) if size > 1 and x.numel()]
         assert [back.stride(i) for i in long] == [like_rows(x).stride(i) for i in long]
-        assert is_channels_last(back) == is_channels_last(x)
+        if x.numel() and shape[2] * shape[3] > 1:
+            assert is_channels_last(back) == is_channels_last(x)
     if rows.numel():
         assert rows[-1].tolist() == x[-1, :, -1, -1].tolist()
 
