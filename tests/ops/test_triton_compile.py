@@ -55,8 +55,17 @@ def constants(name, dtype):
     return common | own, 4, 1
 
 
-def build(name, dtype, capability, folder):
-    """Compile a kernel; return its assembler text, registers of a thread, and bytes spilled."""
+# A 3x2 kernel with groups and without a mask, on a map of a single pixel: whatever Triton can know
+# of a size, that it is 1 or a multiple of 16, it then knows.
+GROUPED = {
+    **{"kernel_w": 2, "taps": 6, "sections": 6, "offset_groups": 3, "section_width": 8},
+    **{"groups": 2, "group_out": 24, "has_mask": False, "has_bias": True, "gate": False},
+    **{"has_shift": False, "want_input": False, "block_n": 32, "block_k": 16},
+}
+
+
+def build(name, dtype, capability, folder, grouped=False):
+    """Compile a kernel; return its text, registers of a thread, bytes spilled, shared memory."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -67,6 +76,8 @@ def build(name, dtype, capability, folder):
     module = next(one for one in (forward, backward, kernels) if hasattr(one, name))
     kernel = getattr(module, name)
     chosen, warps, stages = constants(name, getattr(torch, dtype))
+    if grouped:
+        chosen |= {key: value for key, value in GROUPED.items() if key in chosen}
     feature = {"bfloat16": "*bf16", "float16": "*fp16", "float32": "*fp32"}[dtype]
     # Channels-last maps and planes of offsets; nothing is known of the sizes of a map.
     maps = ("x", "out", "mixed", "grad", "by_x", "by_mixed")
@@ -78,6 +89,9 @@ def build(name, dtype, capability, folder):
             signature[argument], known[argument] = "constexpr", chosen.get(argument, 1)
             continue
         pointer = argument.endswith("_ptr")
+        if grouped and not pointer and argument != "eps":
+            signature[argument], known[argument] = "constexpr", 1
+            continue
         signature[argument] = POINTERS.get(argument, feature) if pointer else "i32"
         signature[argument] = "fp32" if argument == "eps" else signature[argument]
         if argument not in odd | {"eps"}:
@@ -125,6 +139,14 @@ def test_every_kernel_compiles_without_spilling(name, dtype, capability, tmp_pat
         assert name == "cells" or "global.v4.b32" in text or "cp.async.cg" in text
         assert name != "implicit" or "wgmma.mma_async" in text
         assert name != "differentiate" or "add.v4.f32" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kernel_compiles_for_groups_and_a_single_pixel(name, tmp_path, monkeypatch):
+    pytest.importorskip("triton")
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    assert build(name, "bfloat16", 90, tmp_path, grouped=True)[2] == 0
 
 
 TRACED = """
