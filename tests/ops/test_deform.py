@@ -82,16 +82,16 @@ def test_kinks_follow_torchvision(form):
         assert_same(got_grads[name], want_grad, name)
 
 
-@forms
+@pytest.mark.parametrize("form", ["reference", "gather"])
 @pytest.mark.parametrize("mask", [True, False])
 def test_gradients_of_first_and_second_order_are_right(form, mask):
-    n, c, h, w, out, taps = 1, 2, 3, 3, 2, 4
+    n, c, h, w, out, taps = 1, 2, 3, 2, 2, 2
     generator = torch.Generator().manual_seed(5)
 
     def leaf(*shape):
         return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
 
-    x, weight = leaf(n, c, h, w), leaf(out, c, 2, 2)
+    x, weight = leaf(n, c, h, w), leaf(out, c, 2, 1)
     # Off the integers, where the function has a kink and no derivative.
     fraction = 0.2 + 0.6 * torch.rand(1, 2 * taps, 2, 2, generator=generator).double()
     whole = torch.randint(-2, 3, (1, 2 * taps, 2, 2), generator=generator)

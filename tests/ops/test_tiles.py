@@ -178,9 +178,8 @@ def with_threads(count, run):
 @pytest.mark.parametrize("name", OPERATORS)
 def test_repeated_runs_agree_to_the_bit(name, threads):
     """On a CPU everything is deterministic; there is no other mode to fall out of."""
-    first = with_threads(threads, OPERATORS[name])
-    for _ in range(2):
-        assert_runs(with_threads(threads, OPERATORS[name]), first, assert_bits)
+    first, again = (with_threads(threads, OPERATORS[name]) for _ in range(2))
+    assert_runs(again, first, assert_bits)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
