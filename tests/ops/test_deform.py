@@ -1,6 +1,5 @@
 """The deformable convolution: literals, torchvision as oracle, derivatives, errors."""
 
-
 import pytest
 import torch
 from operator_cases import CASES, FORMS, convolve, make

@@ -11,7 +11,7 @@ from operator_cases import leaf_gradients, make, make_gate
 
 from foveate.attention import DAS
 from foveate.ops import deform_conv2d, deform_gate
-from foveate.ops.deform import samples
+from foveate.ops.deform import rows, samples
 from support import assert_same
 
 
@@ -65,6 +65,29 @@ def test_no_gradient_is_kept_where_none_is_wanted():
     assert not deform_gate(**tensors).requires_grad
     tensors["ln_bias"].requires_grad_()
     assert deform_gate(**tensors).requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_deterministic_mode_is_allowed_and_finds_no_unwritten_memory(dtype, monkeypatch):
+    """That mode fills every new tensor with NaN, and refuses what may differ from run to run."""
+    monkeypatch.setattr(rows, "TILE_BYTES", 2000)
+    tensors, sizes = make("odd", dtype=dtype)
+    calls = [
+        (lambda **t: deform_conv2d(**t, **sizes), tensors),
+        (deform_gate, make_gate(dtype=dtype, groups=2, offset_groups=2)),
+        (deform_gate, make_gate(dtype=dtype, without=("bias", "ln_weight"))),
+    ]
+    want = [leaf_gradients(*call) for call in calls]
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.utils.deterministic.fill_uninitialized_memory
+        assert tensors["input"].new_empty(3).isnan().all()
+        got = [leaf_gradients(*call) for call in calls]
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for one, other in zip(got, want, strict=True):
+        assert torch.equal(one[0], other[0])
+        assert all(torch.equal(one[1][name], grad) for name, grad in other[1].items())
 
 
 def test_a_default_device_elsewhere_does_not_move_the_grids():
