@@ -118,6 +118,17 @@ def test_a_symbolic_trace_of_the_gate_gives_the_same_numbers():
     assert torch.equal(traced(other), gate(other))
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_an_old_trace_of_the_gate_gives_the_same_numbers():
+    """Without gradients, as for shipping; what is kept for them would be part of the graph."""
+    gate = restless_gate().eval()
+    with torch.no_grad():
+        traced = torch.jit.trace(gate, torch.randn(2, 8, 6, 5))
+        for size in ((2, 8, 6, 5), (1, 8, 9, 4)):
+            x = torch.randn(size)
+            assert_same(traced(x), gate(x))
+
+
 def test_a_deep_copy_is_a_gate_of_its_own():
     gate, x = restless_gate(), torch.randn(2, 8, 6, 5)
     want = train(gate, x)

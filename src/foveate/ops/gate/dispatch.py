@@ -68,7 +68,9 @@ def deform_gate(
     who = "deform_gate"
     convolution = cast_for_autocast(squeezed, offset, weight, bias, mask)
     squeezed, offset, weight, bias, mask = convolution
-    padding = tuple(size // 2 for size in weight.shape[2:]) if isinstance(weight, Tensor) else 0
+    # Integers even under a tracer, which makes tensors of sizes.
+    sizes = weight.shape[2:] if isinstance(weight, Tensor) else (1, 1)
+    padding = tuple(int(size) // 2 for size in sizes)
     geometry = geometry_of(squeezed, offset, weight, bias, 1, padding, 1, mask)
     want = (squeezed.shape[0], weight.shape[0], *geometry.out)
     if tuple(x.shape) != want:
