@@ -158,7 +158,7 @@ OPERATORS = {
     "late stage": lambda: run_gate(size=(1, 1024, 14, 14), squeezed=204, dtype=torch.float32),
     "last stage": lambda: run_gate(size=(1, 2048, 7, 7), squeezed=409, dtype=torch.float32),
     "bfloat16": lambda: run_gate(size=(1, 256, 56, 56), squeezed=51, dtype=torch.bfloat16),
-    "5x5 in float64": lambda: run_gate(size=(2, 100, 40, 40), squeezed=20, kernel=(5, 5)),
+    "5x5 in float64": lambda: run_gate(size=(1, 100, 40, 40), squeezed=20, kernel=(5, 5)),
     "gate_epilogue": lambda: leaf_gradients(gate_epilogue, epilogue((2, 96, 40, 40))),
     "odd epilogue": lambda: leaf_gradients(gate_epilogue, epilogue((3, 130, 30, 31))),
 }
