@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from foveate.ops.deform.arguments import Geometry
+from foveate.ops.steady import matmul, matmul_
 
 
 class Product(Protocol):
@@ -48,19 +49,18 @@ class _Dense:
 
     def forward_(self, out: Tensor, columns: Tensor) -> None:
         columns = columns.view(out.shape[0], -1)
-        if self.bias is None:
-            torch.mm(columns, self.weight.t(), out=out)
-        else:
-            torch.addmm(self.bias, columns, self.weight.t(), out=out)
+        matmul_(out, columns, self.weight.t())
+        if self.bias is not None:
+            out += self.bias
 
     def by_columns(self, grad: Tensor) -> Tensor:
-        return grad @ self.weight
+        return matmul(grad, self.weight)
 
     def by_weight(self, total: Tensor | None, grad: Tensor, columns: Tensor) -> Tensor:
         columns = columns.view(grad.shape[0], -1)
         if total is not None and total.dtype == grad.dtype:
-            return total.addmm_(grad.t(), columns)
-        return _add(total, grad.t() @ columns)
+            return matmul_(total, grad.t(), columns, add=True)
+        return _add(total, matmul(grad.t(), columns))
 
     def restore(self, total: Tensor) -> Tensor:
         out, per_group, height, width = self.shape

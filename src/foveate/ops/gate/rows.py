@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from foveate.ops.steady import sigmoid_
+
 # Values of a block of rows; with its temporaries it stays in a second-level cache.
 BLOCK = 1 << 18
 
@@ -65,7 +67,7 @@ def forward_(out: Tensor, x: Tensor, mixed: Tensor, affine: Affine) -> None:
     for part in blocks(mixed):
         wide = mixed[part].to(affine.dtype)
         norm = torch.native_layer_norm(wide, affine.shape, affine.weight, affine.bias, affine.eps)
-        gate = norm[0].sigmoid_()
+        gate = sigmoid_(norm[0])
         if out.dtype == affine.dtype:
             torch.mul(gate, x[part], out=out[part])
         else:
@@ -79,7 +81,7 @@ def backward_(
     for part in blocks(mixed):
         wide, upstream = mixed[part].to(affine.dtype), grad[part].to(affine.dtype)
         unit, mean, scale = torch.native_layer_norm(wide, affine.shape, None, None, affine.eps)
-        gate = affine.apply(unit).sigmoid_()
+        gate = sigmoid_(affine.apply(unit))
         if by_x.dtype == affine.dtype:
             torch.mul(upstream, gate, out=by_x[part])
         else:
