@@ -6,7 +6,7 @@ import torch
 from foveate.ops import steady
 from support import assert_same
 
-SIDES = (1, 7, 16, 49, 128, 196, 300)
+SIDES = (1, 16, 49, 128, 301)
 INNER = (1, 100, 700, 900, 1836)
 
 
@@ -34,13 +34,14 @@ def test_products_do_not_depend_on_threads(dtype, inner):
                 assert_same(one, left @ right, limit=1e-12 if dtype == torch.float64 else 1e-5)
 
 
-@pytest.mark.parametrize("shape", [(5, 900, 40), (20, 30, 300), (300, 0, 20), (3, 2000, 2)])
+@pytest.mark.parametrize("shape", [(5, 900, 40), (20, 30, 300), (300, 900, 20), (3, 2000, 2)])
 def test_products_are_written_or_added(shape, poisoned_memory):
     rows, inner, columns = shape
     a, b = torch.randn(rows, inner), torch.randn(inner, columns)
     start = torch.randn(rows, columns)
-    assert_same(steady.matmul_(start.clone(), a, b, add=True), start + a @ b)
-    assert torch.allclose(steady.matmul(a, b), a @ b, atol=1e-3)
+    for right in (b, b.t().contiguous().t()):
+        assert_same(steady.matmul_(start.clone(), a, right, add=True), start + a @ b)
+        assert_same(steady.matmul(a, right), a @ b)
 
 
 @pytest.mark.parametrize("count", [1, 63, 32768, 32769, 40001, 65537, 98305, 262144, 300007])

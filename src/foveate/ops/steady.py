@@ -1,9 +1,9 @@
 """Products and sigmoids whose last bits do not depend on the number of threads.
 
 A BLAS splits the inner dimension between threads when the result is small beside it, and then the
-order of the sum changes with their number. It is not tempted when that dimension is short and the
-result is not a sliver; so long ones are cut here and slivers widened. A sigmoid is computed in
-vectors but for the last few values of each thread, which come out a little different; so threads
+order of the sum changes with their number. It is not tempted when that dimension is short; long
+ones become batches of shorter or narrower products, and slivers are widened. A sigmoid is computed
+in vectors but for the last few values of each thread, which come out a little different; so threads
 are given whole vectors.
 """
 
@@ -18,6 +18,9 @@ from torch.nn import functional
 _LONGEST = ((192, 768), (384, 1024), (768, 2048))
 _LONGEST_DOUBLE = 192
 _SLIVER = 16
+# Into how many narrower products, whichever divides; and the inner length of shorter ones.
+_PARTS = (8, 7, 6, 5, 4)
+_CUT = 512
 # Values of the largest vector step, and how many values torch gives a thread at least.
 _VECTOR = 64
 _GRAIN = 32768
@@ -48,23 +51,28 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _cut_(out: Tensor, a: Tensor, b: Tensor, add: bool) -> Tensor:
-    inner = a.shape[1]
-    step = _step(min(out.shape), inner, out.element_size())
-    for first in range(0, inner, step):
-        part = slice(first, first + step)
-        if first or add:
-            out.addmm_(a[:, part], b[part])
-        else:
-            torch.mm(a[:, part], b[part], out=out)
-    return out if inner or add else out.zero_()
-
-
-def _step(side: int, inner: int, itemsize: int) -> int:
-    """Length of the cuts of an inner dimension, nearly equal."""
-    longest = next((most for below, most in _LONGEST if side < below), inner)
-    if itemsize > 4:
-        longest = _LONGEST_DOUBLE
-    return -(-inner // max(1, -(-inner // max(1, longest))))
+    (rows, inner), columns = a.shape, b.shape[1]
+    double = a.element_size() > 4
+    longest = next((most for below, most in _LONGEST if min(rows, columns) < below), inner)
+    if inner <= (_LONGEST_DOUBLE if double else longest):
+        return out.addmm_(a, b) if add else torch.mm(a, b, out=out)
+    parts = next((one for one in _PARTS if columns % one == 0), 0)
+    if b.stride(0) == 1 and parts and not double:
+        # Columns of b lie in memory one after the other: a part of them for each product.
+        wide = b.t().view(parts, columns // parts, inner).transpose(1, 2)
+        found = torch.bmm(a.expand(parts, rows, inner), wide).transpose(0, 1)
+        view = out.view(rows, parts, columns // parts)
+        view.copy_(view + found if add else found)
+        return out
+    step = _LONGEST_DOUBLE if double else _CUT
+    many = inner // step
+    whole = many * step
+    left = a[:, :whole].unflatten(1, (many, step)).transpose(0, 1)  # type: ignore[no-untyped-call]
+    right = b[:whole].unflatten(0, (many, step))  # type: ignore[no-untyped-call]
+    total = torch.bmm(left, right).sum(0)
+    if whole < inner:
+        total.addmm_(a[:, whole:], b[whole:])
+    return out.add_(total) if add else out.copy_(total)
 
 
 def _widen(a: Tensor, b: Tensor) -> Tensor:
