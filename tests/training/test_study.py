@@ -78,6 +78,7 @@ def test_a_study_runs_every_label_with_every_seed_and_measures_costs(study, tmp_
     conditions = costs["_conditions"]
     assert conditions["threads"] == torch.get_num_threads()
     assert (conditions["batch"], conditions["size"]) == (2, 32)
+    assert "commit" in conditions  # Measured anew, not that of the runs.
     assert not (folder.run("se", 0).path / "checkpoints").exists()
 
 

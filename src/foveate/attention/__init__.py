@@ -2,6 +2,7 @@
 
 from foveate.attention.cbam import ConvBlockAttention
 from foveate.attention.das import DAS, DeformKernel
+from foveate.attention.das_lite import DASLite
 from foveate.attention.eca import EfficientChannelAttention
 from foveate.attention.gc import GlobalContext
 from foveate.attention.registry import (
@@ -18,6 +19,7 @@ __all__ = [
     "DAS",
     "AttentionSpec",
     "ConvBlockAttention",
+    "DASLite",
     "DeformKernel",
     "EfficientChannelAttention",
     "GlobalContext",

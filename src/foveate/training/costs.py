@@ -125,6 +125,7 @@ def _time(
         "machine": environment.processor(),
         "cores": environment.machine()["cores"],
         "torch": torch.__version__,
+        "commit": environment.commit(),
         "repeats": rounds,
         "statistic": STATISTIC,
         "measured": environment.timestamp(),
