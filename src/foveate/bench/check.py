@@ -120,7 +120,10 @@ def _check(
     """Return the first complaint, "" for none; references are shared by contestants."""
     for case, own, wide in checks:
         dtype = own or one.dtype
-        backward = differentiates(dtype)
+        # Between two roundings in float32 a sampling point may cross a pixel, where its gradient
+        # jumps; gradients of a map that was compared in float64 are left at that.
+        settled = dtype != torch.float64 and (case, torch.float64, torch.float64) in checks
+        backward = differentiates(dtype) and not settled
         key = (one.oracle, case, dtype, wide)
         if key not in references:
             oracle = seeded(one.oracle, case).eval().to(device, dtype).to(wide)

@@ -40,7 +40,11 @@ def variants_contest(
         tuple(_contestant(suite, one, dtype, device) for one in line_up(versus)),
         baseline_of(versus),
         dtype,
-        checks=((case.reduced(), torch.float64, torch.float64), (case, None, torch.float32)),
+        checks=(
+            (case.reduced(), torch.float64, torch.float64),
+            (case, torch.float64, torch.float64),
+            (case, None, torch.float32),
+        ),
         modes=MODES if differentiates(dtype) else (FORWARD,),
         roofs=roofs(cost, dtype, rates) if rates else {},
     )

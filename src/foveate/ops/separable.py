@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from foveate.ops.autocast import autocast_dtype
-from foveate.ops.layout import from_rows, is_channels_last, to_rows
+from foveate.ops.layout import from_rows, is_channels_last, quick_layout, to_rows
 from foveate.ops.operators import define, takes_operator
 from foveate.ops.pointwise import pointwise_conv2d
 from foveate.ops.transforms import second_order
 
 _KEPT_BYTES = 8 << 20
+_PARTS = 8
 
 
 def separable_conv2d(x: Tensor, depthwise: Tensor, pointwise: Tensor) -> Tensor:
@@ -87,19 +88,34 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 def _backward(
     grad: Tensor, x: Tensor, depthwise: Tensor, pointwise: Tensor, wanted: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients by x and the two kernels; an unwanted one is an empty tensor."""
-    rows, by_x, by_depthwise, by_pointwise = to_rows(grad), *(x.new_empty(0) for _ in range(3))
-    if wanted[2]:
-        by_pointwise = (rows.t() @ to_rows(_convolve(x, depthwise))).view(pointwise.shape)
-    if wanted[0] or wanted[1]:
-        inner = from_rows(rows @ pointwise.flatten(1), x)
-        padding = [size // 2 for size in depthwise.shape[2:]]
-        sizes = [1, 1], padding, [1, 1], False, [0, 0], x.shape[1]
-        asked = [*wanted[:2], False]
-        found = torch.ops.aten.convolution_backward(inner, x, depthwise, None, *sizes, asked)
-        by_x = from_rows(to_rows(found[0]), x) if wanted[0] else by_x
-        by_depthwise = found[1].contiguous() if wanted[1] else by_depthwise
-    return by_x, by_depthwise, by_pointwise
+    """Gradients by x and the two kernels; an unwanted one is an empty tensor.
+
+    Some channels at a time: between the halves they are independent, and a whole map less is held.
+    """
+    rows, mixing = to_rows(grad), pointwise.flatten(1)
+    by_x, by_depthwise, by_pointwise = (
+        torch.empty_like(one) if want else x.new_empty(0)
+        for one, want in zip((to_rows(x), depthwise, mixing), wanted, strict=True)
+    )
+    padding = [size // 2 for size in depthwise.shape[2:]]
+    step = -(-x.shape[1] // _PARTS)
+    for first in range(0, x.shape[1], step):
+        some = slice(first, first + step)
+        inner, kernel = quick_layout(x[:, some]), depthwise[some]
+        if wanted[2]:
+            by_pointwise[:, some] = rows.t() @ to_rows(_convolve(inner, kernel))
+        if wanted[0] or wanted[1]:
+            upstream = from_rows(rows @ mixing[:, some], inner)
+            sizes = [1, 1], padding, [1, 1], False, [0, 0], inner.shape[1]
+            found = torch.ops.aten.convolution_backward(
+                upstream, inner, kernel, None, *sizes, [*wanted[:2], False]
+            )
+            if wanted[0]:
+                by_x[:, some] = to_rows(found[0])
+            if wanted[1]:
+                by_depthwise[some] = found[1]
+    by_map = from_rows(by_x, x) if wanted[0] else by_x
+    return by_map, by_depthwise, by_pointwise.view_as(pointwise) if wanted[2] else by_pointwise
 
 
 def _backward_fake(
