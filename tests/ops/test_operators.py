@@ -5,7 +5,7 @@ import torch
 from operator_cases import lay_out, make_gate
 
 import foveate.ops  # noqa: F401
-from foveate.ops.deform.tiled import Wanted
+from foveate.ops.deform.arguments import Wanted
 
 OPERATORS = ("deform_conv2d", "deform_gate", "gate_epilogue", "instance_norm", "separable_conv2d")
 OPTIONAL = ("bias", "mask", "ln_weight", "ln_bias")

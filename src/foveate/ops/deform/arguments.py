@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -60,6 +61,16 @@ class Geometry:
             groups=input.shape[1] // weight.shape[1],
             offset_groups=sizes[6],
         )
+
+
+class Wanted(NamedTuple):
+    """Which derivatives are wanted."""
+
+    input: bool
+    offset: bool
+    weight: bool
+    bias: bool
+    mask: bool
 
 
 def pair(name: str, value: int | Sequence[int], minimum: int) -> tuple[int, int]:

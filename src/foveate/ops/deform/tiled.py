@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from foveate.ops.deform.arguments import Geometry
+from foveate.ops.deform.arguments import Geometry, Wanted
 from foveate.ops.deform.products import Product, product_of
 from foveate.ops.deform.rows import Frame, Tile, tiles
 from foveate.ops.deform.samples import Sampler, Samples
@@ -26,16 +26,6 @@ class Gradients(NamedTuple):
     weight: Tensor | None
     bias: Tensor | None
     mask: Tensor | None
-
-
-class Wanted(NamedTuple):
-    """Which derivatives are wanted."""
-
-    input: bool
-    offset: bool
-    weight: bool
-    bias: bool
-    mask: bool
 
 
 def forward(

@@ -8,18 +8,15 @@ which must run without this package.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from foveate.ops.deform import gather, tiled
-from foveate.ops.deform.arguments import Geometry
-from foveate.ops.deform.tiled import Wanted
+from foveate.ops.deform import autograd, gather, tiled
+from foveate.ops.deform.arguments import Geometry, Wanted
 from foveate.ops.layout import is_channels_last
 from foveate.ops.operators import define, takes_operator
-from foveate.ops.transforms import second_order
 
 
 def deform_conv2d(
@@ -65,23 +62,6 @@ def _forward_fake(
     return input.new_empty(batch, height, width, weight.shape[0]).permute(0, 3, 1, 2)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.sizes = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    tensors = input, offset, weight, _, mask = ctx.saved_tensors
-    wanted = list(ctx.needs_input_grad[:5])
-    if torch.is_grad_enabled():
-        geometry = Geometry.of_sizes(ctx.sizes, input, offset, weight)
-        run = partial(gather.deform_conv2d, geometry=geometry)
-        return (*second_order(run, tensors, wanted, grad), None)
-    operator = torch.ops.foveate.deform_conv2d_backward
-    gradients = operator(grad, input, offset, weight, mask, ctx.sizes, wanted)
-    return (*(one if want else None for one, want in zip(gradients, wanted, strict=True)), None)
-
-
 def _backward(
     grad: Tensor,
     input: Tensor,
@@ -113,14 +93,19 @@ def _backward_fake(
     return tiled.like_gradients(input, offset, weight, mask, Wanted(*wanted))
 
 
+def _first_order(*arguments: Any) -> tuple[Tensor, ...]:
+    found: tuple[Tensor, ...] = torch.ops.foveate.deform_conv2d_backward(*arguments)
+    return found
+
+
 define(
     "deform_conv2d",
     "(Tensor input, Tensor offset, Tensor weight, Tensor? bias, Tensor? mask, int[] sizes)"
     " -> Tensor",
     _forward,
     _forward_fake,
-    save=_save,
-    differentiate=_differentiate,
+    save=autograd.save,
+    differentiate=autograd.differentiate(_first_order),
 )
 define(
     "deform_conv2d_backward",

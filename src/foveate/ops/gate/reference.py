@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from foveate.ops.deform import Geometry, gather, reference
@@ -19,35 +21,27 @@ def gate_epilogue(
     return (x.to(wide) * gate).to(x.dtype)
 
 
-def deform_gate(
-    x: Tensor,
-    squeezed: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    mask: Tensor | None,
-    ln_weight: Tensor | None,
-    ln_bias: Tensor | None,
-    eps: float,
-    geometry: Geometry,
-) -> Tensor:
-    """The gate with the deformable convolution's reference."""
-    mixed = reference.deform_conv2d(squeezed, offset, weight, bias, mask, geometry)
-    return gate_epilogue(x, mixed, ln_weight, ln_bias, eps)
+def _gate_on(convolve: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The gate on one form of the deformable convolution."""
+
+    def run(
+        x: Tensor,
+        squeezed: Tensor,
+        offset: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        mask: Tensor | None,
+        ln_weight: Tensor | None,
+        ln_bias: Tensor | None,
+        eps: float,
+        geometry: Geometry,
+    ) -> Tensor:
+        mixed = convolve(squeezed, offset, weight, bias, mask, geometry)
+        return gate_epilogue(x, mixed, ln_weight, ln_bias, eps)
+
+    return run
 
 
-def differentiable_gate(
-    x: Tensor,
-    squeezed: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    mask: Tensor | None,
-    ln_weight: Tensor | None,
-    ln_bias: Tensor | None,
-    eps: float,
-    geometry: Geometry,
-) -> Tensor:
-    """The gate with the gather form: vectorized, with derivatives of every order and mode."""
-    mixed = gather.deform_conv2d(squeezed, offset, weight, bias, mask, geometry)
-    return gate_epilogue(x, mixed, ln_weight, ln_bias, eps)
+deform_gate = _gate_on(reference.deform_conv2d)
+# Vectorized, with derivatives of every order and mode.
+differentiable_gate = _gate_on(gather.deform_conv2d)

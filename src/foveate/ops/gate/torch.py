@@ -7,20 +7,19 @@ alone, and its gradient never exists as a whole. ``foveate::gate_epilogue`` is t
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from foveate.ops.deform import Geometry, tiled
-from foveate.ops.deform.arguments import coordinate_dtype
+from foveate.ops.deform.arguments import Wanted, coordinate_dtype
 from foveate.ops.deform.rows import Tile
-from foveate.ops.gate import reference
+from foveate.ops.gate import autograd, reference
 from foveate.ops.gate.rows import Affine, backward_, forward_, like_gradients
 from foveate.ops.layout import from_rows, like_rows, to_rows
 from foveate.ops.operators import define, takes_operator
-from foveate.ops.transforms import second_order
 
 
 def gate_epilogue(
@@ -65,9 +64,7 @@ def _epilogue(
     return from_rows(out, x)
 
 
-def _epilogue_fake(
-    x: Tensor, mixed: Tensor, ln_weight: Tensor | None, ln_bias: Tensor | None, eps: float
-) -> Tensor:
+def _epilogue_fake(x: Tensor, *_: Any) -> Tensor:
     return like_rows(x)
 
 
@@ -97,20 +94,6 @@ def _epilogue_backward_fake(
     return (like_rows(x), like_rows(mixed), *like_gradients(x, ln_weight, ln_bias))
 
 
-def _save_epilogue(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.eps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _differentiate_epilogue(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    tensors, wanted = ctx.saved_tensors, list(ctx.needs_input_grad[:4])
-    if torch.is_grad_enabled():
-        run = partial(reference.gate_epilogue, eps=ctx.eps)
-        return (*second_order(run, tensors, wanted, grad), None)
-    found = torch.ops.foveate.gate_epilogue_backward(grad, *tensors, ctx.eps)
-    return (*(one if want else None for one, want in zip(found, wanted, strict=True)), None)
-
-
 def _gate(
     x: Tensor,
     squeezed: Tensor,
@@ -138,19 +121,8 @@ def _gate(
     return from_rows(out, x), squeezed.new_empty(0) if kept is None else kept
 
 
-def _gate_fake(
-    x: Tensor,
-    squeezed: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    mask: Tensor | None,
-    ln_weight: Tensor | None,
-    ln_bias: Tensor | None,
-    eps: float,
-    sizes: list[int],
-    keep: bool,
-) -> tuple[Tensor, Tensor]:
+def _gate_fake(x: Tensor, squeezed: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    keep = rest[-1]
     batch, channels, height, width = x.shape
     kept = squeezed.new_empty((batch * height * width, channels) if keep else (0,))
     return like_rows(x), kept
@@ -182,9 +154,7 @@ def _gate_backward(
         backward_(by_x[part], by_mixed, upstream[part], rows[part], mixed[part], affine)
         return by_mixed
 
-    found = tiled.backward(
-        squeezed, offset, weight, mask, geometry, differentiate, tiled.Wanted(*wanted)
-    )
+    found = tiled.backward(squeezed, offset, weight, mask, geometry, differentiate, Wanted(*wanted))
     # An empty tensor for each: results of an operator may not share memory.
     inner = (x.new_empty(0) if one is None else one for one in found)
     return (from_rows(by_x, x), *inner, *affine.gradients(ln_weight, ln_bias))
@@ -204,35 +174,13 @@ def _gate_backward_fake(
     sizes: list[int],
     wanted: list[bool],
 ) -> tuple[Tensor, ...]:
-    inner = tiled.like_gradients(squeezed, offset, weight, mask, tiled.Wanted(*wanted))
+    inner = tiled.like_gradients(squeezed, offset, weight, mask, Wanted(*wanted))
     return (like_rows(x), *inner, *like_gradients(x, ln_weight, ln_bias))
 
 
-def _save_gate(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    *tensors, ctx.eps, ctx.sizes, _ = inputs
-    ctx.save_for_backward(*tensors, output[1])
-    # The kept rows have no derivative, and zeros in its place would be another map in memory.
-    ctx.mark_non_differentiable(output[1])
-    ctx.set_materialize_grads(False)
-
-
-def _differentiate_gate(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-    if grad is None:
-        return (None,) * 11
-    *tensors, mixed = ctx.saved_tensors
-    wanted = list(ctx.needs_input_grad[:8])
-    x, squeezed, offset, weight, _bias, mask, ln_weight, ln_bias = tensors
-    if torch.is_grad_enabled():
-        geometry = Geometry.of_sizes(ctx.sizes, squeezed, offset, weight)
-        run = partial(reference.differentiable_gate, eps=ctx.eps, geometry=geometry)
-        return (*second_order(run, tensors, wanted, grad), None, None, None)
-    found = torch.ops.foveate.deform_gate_backward(
-        grad,
-        *(x, squeezed, offset, weight, mask, ln_weight, ln_bias),
-        *(mixed, ctx.eps, ctx.sizes, wanted[1:6]),
-    )
-    chosen = (one if want else None for one, want in zip(found, wanted, strict=True))
-    return (*chosen, None, None, None)
+def _first_order(name: str) -> Callable[..., tuple[Tensor, ...]]:
+    """The backward operator of a name, looked up when it is called: it is defined below."""
+    return lambda *arguments: getattr(torch.ops.foveate, name)(*arguments)
 
 
 define(
@@ -240,8 +188,8 @@ define(
     "(Tensor x, Tensor mixed, Tensor? ln_weight, Tensor? ln_bias, float eps) -> Tensor",
     _epilogue,
     _epilogue_fake,
-    save=_save_epilogue,
-    differentiate=_differentiate_epilogue,
+    save=autograd.save_epilogue,
+    differentiate=autograd.differentiate_epilogue(_first_order("gate_epilogue_backward")),
 )
 define(
     "gate_epilogue_backward",
@@ -256,8 +204,8 @@ define(
     " Tensor? ln_weight, Tensor? ln_bias, float eps, int[] sizes, bool keep) -> (Tensor, Tensor)",
     _gate,
     _gate_fake,
-    save=_save_gate,
-    differentiate=_differentiate_gate,
+    save=autograd.save_gate,
+    differentiate=autograd.differentiate_gate(_first_order("deform_gate_backward")),
 )
 define(
     "deform_gate_backward",

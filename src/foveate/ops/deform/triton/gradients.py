@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from foveate.ops.deform.arguments import Geometry
+from foveate.ops.deform.arguments import Geometry, Wanted
 from foveate.ops.deform.triton import backward, plan
 from foveate.ops.deform.triton.launch import blocks, launch
 from foveate.ops.deform.triton.layout import (
@@ -21,17 +20,6 @@ from foveate.ops.deform.triton.source import Source
 
 _BLOCK_M = 128  # samples whose cells a program finds
 _ENTRIES = 16  # samples that a program gathers at a time
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which gradients are wanted."""
-
-    input: bool
-    offset: bool
-    weight: bool
-    bias: bool
-    mask: bool
 
 
 def gradients(

@@ -7,17 +7,14 @@ number depends on the sizes, and reads the switch for deterministic algorithms w
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.library import custom_op, triton_op
 
-from foveate.ops.deform import gather
-from foveate.ops.deform.arguments import Geometry
+from foveate.ops.deform import autograd
+from foveate.ops.deform.arguments import Geometry, Wanted
 from foveate.ops.deform.triton.compute import convolve
-from foveate.ops.deform.triton.gradients import Wanted, gradients
-from foveate.ops.transforms import second_order
+from foveate.ops.deform.triton.gradients import gradients
 
 
 @triton_op(
@@ -96,26 +93,8 @@ def _fake_backward(
     )
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.sizes, _ = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    tensors = input, offset, weight, _, mask = ctx.saved_tensors
-    wanted = list(ctx.needs_input_grad[:5])
-    if torch.is_grad_enabled():  # create_graph: the kernels have no second derivative
-        geometry = Geometry.of_sizes(ctx.sizes, input, offset, weight)
-
-        def run(*aliases: Any) -> Tensor:
-            return gather.deform_conv2d(*aliases, geometry)  # type: ignore[call-arg]
-
-        return (*second_order(run, tensors, wanted, grad), None, None)
-    found = deform_conv2d_backward(grad, input, offset, weight, mask, ctx.sizes, wanted)
-    made = (one if want else None for one, want in zip(found, wanted, strict=True))
-    return (*made, None, None)
-
-
 deform_conv2d.register_fake(_fake)
 deform_conv2d_backward.register_fake(_fake_backward)
-deform_conv2d.register_autograd(_differentiate, setup_context=_save)
+deform_conv2d.register_autograd(
+    autograd.differentiate(deform_conv2d_backward), setup_context=autograd.save
+)

@@ -11,10 +11,9 @@ from torch.library import custom_op, triton_op
 from foveate.ops.deform.arguments import Geometry
 from foveate.ops.deform.triton.compute import Tail, convolve
 from foveate.ops.deform.triton.operators import deform_conv2d_backward
-from foveate.ops.gate import reference
+from foveate.ops.gate import autograd
 from foveate.ops.gate.triton import compute
 from foveate.ops.layout import like_rows
-from foveate.ops.transforms import second_order
 
 Pair = tuple[Tensor, Tensor]
 
@@ -106,48 +105,32 @@ def _fake_gate(x: Tensor, squeezed: Tensor, *rest: Any) -> Pair:
     return like_rows(x), _kept(x, squeezed, rest[-1])
 
 
-def _save_epilogue(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.eps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _differentiate_epilogue(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    tensors, wanted = ctx.saved_tensors, list(ctx.needs_input_grad[:4])
-    if torch.is_grad_enabled():  # create_graph: the kernels have no second derivative
-
-        def run(*aliases: Any) -> Tensor:
-            return reference.gate_epilogue(*aliases, ctx.eps)  # type: ignore[call-arg]
-
-        return (*second_order(run, tensors, wanted, grad), None)
-    found = gate_epilogue_backward(grad, *tensors, ctx.eps)
-    return (*(one if want else None for one, want in zip(found, wanted, strict=True)), None)
-
-
-def _save_gate(ctx: Any, inputs: tuple[Any, ...], output: Pair) -> None:
-    *tensors, ctx.eps, ctx.sizes, _ = inputs
-    ctx.save_for_backward(*tensors, output[1])
-    ctx.mark_non_differentiable(output[1])
-
-
-def _differentiate_gate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    *tensors, mixed = ctx.saved_tensors
-    x, squeezed, offset, weight, _bias, mask, ln_weight, ln_bias = tensors
-    wanted = list(ctx.needs_input_grad[:8])
-    if torch.is_grad_enabled():
-        geometry = Geometry.of_sizes(ctx.sizes, squeezed, offset, weight)
-
-        def run(*aliases: Any) -> Tensor:
-            return reference.differentiable_gate(*aliases, ctx.eps, geometry)  # type: ignore[call-arg]
-
-        return (*second_order(run, tensors, wanted, grad), None, None, None)
-    by_x, by_mixed, *by_affine = gate_epilogue_backward(grad, x, mixed, ln_weight, ln_bias, ctx.eps)
-    found = deform_conv2d_backward(by_mixed, squeezed, offset, weight, mask, ctx.sizes, wanted[1:6])
-    every = zip((by_x, *found, *by_affine), wanted, strict=True)
-    return (*(one if want else None for one, want in every), None, None, None)
+def _gate_backward(
+    grad: Tensor,
+    x: Tensor,
+    squeezed: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    mask: Tensor | None,
+    ln_weight: Tensor | None,
+    ln_bias: Tensor | None,
+    kept: Tensor,
+    eps: float,
+    sizes: list[int],
+    wanted: list[bool],
+) -> tuple[Tensor, ...]:
+    """Gradients by x, squeezed, offset, weight, bias, mask, scale and shift."""
+    by_x, by_mixed, *by_norm = gate_epilogue_backward(grad, x, kept, ln_weight, ln_bias, eps)
+    inner = deform_conv2d_backward(by_mixed, squeezed, offset, weight, mask, sizes, wanted)
+    return (by_x, *inner, *by_norm)
 
 
 gate_epilogue.register_fake(_fake_epilogue)
 gate_epilogue_backward.register_fake(_fake_epilogue_backward)
 deform_gate.register_fake(_fake_gate)
-gate_epilogue.register_autograd(_differentiate_epilogue, setup_context=_save_epilogue)
-deform_gate.register_autograd(_differentiate_gate, setup_context=_save_gate)
+gate_epilogue.register_autograd(
+    autograd.differentiate_epilogue(gate_epilogue_backward), setup_context=autograd.save_epilogue
+)
+deform_gate.register_autograd(
+    autograd.differentiate_gate(_gate_backward), setup_context=autograd.save_gate
+)
