@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from foveate.attention.registry import register
-from foveate.core import check_feature_map, check_positive_int, expected, require
+from foveate.attention.registry import Official, register
+from foveate.core import check_feature_map, check_odd, check_positive_int, require
 
 
 def _params(channels: int, reduction: int = 16, kernel: int = 7) -> int:
@@ -27,7 +27,7 @@ def _params(channels: int, reduction: int = 16, kernel: int = 7) -> int:
     site="post_norm",
     params=_params,
     extra="models",
-    official="Jongchan/attention-module 459efad (MIT)",
+    official=Official("Jongchan/attention-module", "459efad", "MODELS/cbam.py", "MIT"),
     departs=("the spatial kernel sees mean then maximum; the official one maximum then mean",),
 )
 class ConvBlockAttention(nn.Module):
@@ -61,8 +61,7 @@ class ConvBlockAttention(nn.Module):
         who = "ConvBlockAttention"
         self.channels = check_positive_int(who, "channels", channels)
         check_positive_int(who, "reduction", reduction)
-        if check_positive_int(who, "kernel", kernel) % 2 == 0:
-            raise ValueError(expected(who, "an odd kernel", kernel))
+        check_odd(who, "kernel", kernel)
         layers: Any = require("timm.layers.cbam", "models", who)
         hidden = max(1, channels // reduction)
         self.layer: nn.Module = layers.CbamModule(

@@ -17,6 +17,7 @@ from foveate.attention.registry import attention_spec, register, squeezed
 from foveate.core import (
     check_choice,
     check_feature_map,
+    check_odd,
     check_positive_int,
     check_ratio,
     expected,
@@ -187,8 +188,7 @@ class DAS(nn.Module):
             ("separable_kernel", separable_kernel),
             ("offset_kernel", offset_kernel),
         ):
-            if check_positive_int("DAS", name, size) % 2 == 0:
-                raise ValueError(expected("DAS", f"an odd {name}", size))
+            check_odd("DAS", name, size)
         check_positive_int("DAS", "multiple_of", multiple_of)
         check_ratio("DAS", "mask_scale", mask_scale, upper=float("inf"))
         check_ratio("DAS", "eps", eps)

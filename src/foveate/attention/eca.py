@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from foveate.attention.registry import register
-from foveate.core import check_feature_map, check_positive_int, expected, require
+from foveate.attention.registry import Official, register
+from foveate.core import check_feature_map, check_odd, check_positive_int, require
 
 
 def adaptive_kernel(channels: int) -> int:
@@ -33,7 +33,7 @@ def _params(channels: int, kernel: int | None = None) -> int:
     site="post_norm",
     params=_params,
     extra="models",
-    official="BangguWu/ECANet b332f6b (MIT)",
+    official=Official("BangguWu/ECANet", "b332f6b", "models/eca_module.py", "MIT"),
     departs=("kernel by the paper's formula; the released checkpoints fix 3, 5, 7, 7 per stage",),
 )
 class EfficientChannelAttention(nn.Module):
@@ -61,9 +61,7 @@ class EfficientChannelAttention(nn.Module):
         super().__init__()
         who = "EfficientChannelAttention"
         self.channels = check_positive_int(who, "channels", channels)
-        size = adaptive_kernel(channels) if kernel is None else kernel
-        if check_positive_int(who, "kernel", size) % 2 == 0:
-            raise ValueError(expected(who, "an odd kernel", size))
+        size = check_odd(who, "kernel", adaptive_kernel(channels) if kernel is None else kernel)
         layers: Any = require("timm.layers", "models", who)
         # Given channels, timm's class overrides the kernel size by its own formula.
         self.layer: nn.Module = layers.EcaModule(channels=None, kernel_size=size)

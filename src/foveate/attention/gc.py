@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from foveate.attention.registry import register
+from foveate.attention.registry import Official, register
 from foveate.core import check_feature_map, check_positive_int, require
 
 
@@ -28,7 +28,7 @@ def _params(channels: int, reduction: int = 16) -> int:
     params=_params,
     extra="models",
     identity_at_init=True,
-    official="xvjiarui/GCNet 029db54 (Apache-2.0)",
+    official=Official("xvjiarui/GCNet", "029db54", "mmdet/ops/gcb/context_block.py", "Apache-2.0"),
 )
 class GlobalContext(nn.Module):
     r"""Global context block, $y = x + W_2\,\mathrm{relu}(\mathrm{LN}(W_1 \sum_p a_p x_p))$.

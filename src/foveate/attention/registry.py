@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from torch import nn
 
+from foveate.attention.place import Place
+from foveate.attention.where import parse_where
 from foveate.core import Words, expected, suggest
 
 KINDS = ("channel", "spatial", "both", "self-attention", "convolution")
-SITES = ("stages", "blocks", "post_norm")
 
 _M = TypeVar("_M", bound=type[nn.Module])
+
+
+@dataclass(frozen=True)
+class Official:
+    """Where the authors' code is.
+
+    Attributes:
+        repository: ``owner/name`` on GitHub.
+        commit: The commit that was read.
+        file: The file that holds the mechanism, or "".
+        license: Its license, or ``"none"`` where the repository states none.
+    """
+
+    repository: str
+    commit: str
+    file: str
+    license: str
+
+    def __str__(self) -> str:
+        return f"{self.repository} {self.commit} ({self.license})"
 
 
 @dataclass(frozen=True)
@@ -26,16 +48,26 @@ class AttentionSpec:
         name: Registry name, the stem of its file.
         factory: The class; ``factory(channels, **options)`` maps (N, C, H, W) to the same shape.
         title: Full name.
-        kind: What it weighs, one of ``KINDS``.
-        paper: arXiv number.
+        kind: What it weighs, one of ``KINDS``; a ``"convolution"`` replaces one.
+        paper: arXiv number, or where it appeared.
         year: Year of the paper.
-        site: Where its own paper puts it: ``"stages"``, ``"blocks"`` or ``"post_norm"``.
+        site: Where its own paper puts it, see :func:`~foveate.attention.where.parse_where`.
         params: ``params(channels, **options)``, the exact number of parameters.
         departs: Each difference from the paper or its code, one line each.
+        verified: What its numbers were compared with, besides the formula in its test.
         extra: The extra of foveate that it needs, or "".
         min_pixels: Smallest H * W it is defined for.
+        min_side: Smallest H and W it is defined for.
+        channel_multiple: Channels must be a multiple of this.
         identity_at_init: Whether a fresh module returns its input.
-        official: Where the authors' code is, or "".
+        official: Where the authors' code is, or None.
+        fit: ``fit(place, options)`` returns the further options that a place in a network asks
+            for, see :class:`~foveate.attention.place.Place`; None if it asks for none.
+        watches: Whether the module has a method ``see_input(x)`` that is to be shown the input of
+            its block before the block runs.
+        borrows_kernel: Whether, in place of a convolution, it works with that one's weights, as
+            ``module(x, weight, bias)``, instead of weights of its own.
+        undefined: Why it cannot be made, if its name is known and its definition is not.
         aliases: Other names.
     """
 
@@ -48,11 +80,24 @@ class AttentionSpec:
     site: str
     params: Callable[..., int]
     departs: tuple[str, ...] = ()
+    verified: tuple[str, ...] = ()
     extra: str = ""
     min_pixels: int = 1
+    min_side: int = 1
+    channel_multiple: int = 1
     identity_at_init: bool = False
-    official: str = ""
+    official: Official | None = None
+    fit: Callable[[Place, dict[str, Any]], dict[str, Any]] | None = None
+    watches: bool = False
+    borrows_kernel: bool = False
+    undefined: str = ""
     aliases: tuple[str, ...] = field(default=())
+
+    @property
+    def link(self) -> str:
+        """Address of the paper if it is on arXiv, else ""."""
+        numbered = re.fullmatch(r"\d{4}\.\d{5}", self.paper)
+        return f"https://arxiv.org/abs/{self.paper}" if numbered else ""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -74,9 +119,9 @@ def register(**facts: Any) -> Callable[[_M], _M]:
 
     def decorate(factory: _M) -> _M:
         spec = AttentionSpec(factory=factory, **facts)
-        if spec.kind not in KINDS or spec.site not in SITES:
-            known = f"a kind of {KINDS} and a site of {SITES}"
-            raise ValueError(expected("register", known, Words(f"{spec.kind}, {spec.site}")))
+        parse_where(spec.site)
+        if spec.kind not in KINDS:
+            raise ValueError(expected("register", f"a kind of {KINDS}", Words(spec.kind)))
         for name in (spec.name, *spec.aliases):
             if name in _SPECS or name in _ALIASES or name == "none":
                 raise ValueError(expected("register", "a free name", name))
@@ -87,11 +132,12 @@ def register(**facts: Any) -> Callable[[_M], _M]:
     return decorate
 
 
-def list_attentions(kind: str | None = None) -> list[str]:
+def list_attentions(kind: str | None = None, *, undefined: bool = False) -> list[str]:
     """Name every attention, or those of one kind.
 
     Args:
         kind: ``"channel"``, ``"spatial"``, ``"both"``, ``"self-attention"``, ``"convolution"``.
+        undefined: Whether to name those too that have no public definition.
 
     Raises:
         ValueError: If the kind is unknown.
@@ -102,7 +148,11 @@ def list_attentions(kind: str | None = None) -> list[str]:
     """
     if kind is not None and kind not in KINDS:
         raise ValueError(expected("list_attentions", "a known kind", kind, suggest(kind, KINDS)))
-    return sorted(name for name, spec in _SPECS.items() if kind in (None, spec.kind))
+    return sorted(
+        name
+        for name, spec in _SPECS.items()
+        if kind in (None, spec.kind) and (undefined or not spec.undefined)
+    )
 
 
 def attention_spec(name: str) -> AttentionSpec:
@@ -149,11 +199,15 @@ def create_attention(name: str, channels: int, **options: Any) -> nn.Module:
 
 
 def check_options(spec: AttentionSpec, options: dict[str, Any]) -> None:
-    """Check that an attention has the options.
+    """Check that an attention can be made and has the options.
 
     Raises:
-        ValueError: If one is unknown; near ones are named.
+        ValueError: If it has no public definition, or an option is unknown; near ones are named.
     """
+    if spec.undefined:
+        raise ValueError(
+            expected("foveate", "an attention with a definition", spec.name, spec.undefined)
+        )
     for option in options:
         if option not in spec.options:
             remedy = suggest(option, spec.options)

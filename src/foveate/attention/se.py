@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from foveate.attention.registry import register
+from foveate.attention.registry import Official, register
 from foveate.core import check_feature_map, check_positive_int, require
 
 
@@ -27,7 +27,7 @@ def _params(channels: int, reduction: int = 16, bias: bool = True) -> int:
     site="post_norm",
     params=_params,
     extra="models",
-    official="hujie-frank/SENet 0262d43 (Apache-2.0)",
+    official=Official("hujie-frank/SENet", "0262d43", "models/SE-ResNet-50.prototxt", "Apache-2.0"),
 )
 class SqueezeExcite(nn.Module):
     r"""Squeeze-and-excitation gate, $y = x \cdot \sigma(W_2\,\mathrm{relu}(W_1\,\bar{x}))$.

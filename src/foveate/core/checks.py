@@ -27,6 +27,29 @@ def check_positive_int(who: str, name: str, value: object, minimum: int = 1) -> 
     return value
 
 
+def check_odd(who: str, name: str, value: object) -> int:
+    """Return ``value`` if it is an odd integer of at least 1.
+
+    Raises:
+        TypeError: If it is not an integer.
+        ValueError: If it is even or below 1.
+    """
+    number = check_positive_int(who, name, value)
+    if number % 2 == 0:
+        raise ValueError(expected(who, f"an odd {name}", value))
+    return number
+
+
+def check_channel_multiple(who: str, channels: int, multiple: int) -> None:
+    """Check that ``channels`` is a multiple of ``multiple``.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if channels % multiple:
+        raise ValueError(expected(who, f"channels that are a multiple of {multiple}", channels))
+
+
 def check_ratio(who: str, name: str, value: float, upper: float = 1.0) -> float:
     """Return ``value`` as a float if it is finite and lies in (0, ``upper``].
 
@@ -55,21 +78,23 @@ def check_choice(who: str, name: str, value: object, known: Iterable[object]) ->
         raise ValueError(expected(who, f"a known {name}", value, remedy))
 
 
-def check_feature_map(who: str, x: Tensor, channels: int, min_pixels: int = 1) -> None:
+def check_feature_map(
+    who: str, x: Tensor, channels: int, min_pixels: int = 1, min_side: int = 1
+) -> None:
     """Check that ``x`` is a floating (N, ``channels``, H, W) map with enough pixels.
 
     A proxy of ``torch.fx`` passes: symbolic tracing has no shapes to check.
 
     Raises:
         TypeError: If ``x`` is no floating tensor.
-        ValueError: If rank, channels or the number of pixels are wrong.
+        ValueError: If rank, channels, the number of pixels or the shorter side are wrong.
     """
     if isinstance(x, fx.Proxy):
         return
     if not isinstance(x, Tensor):
         raise TypeError(expected(who, "a tensor x", Words(type(x).__name__)))
     if x.dim() != 4 or x.shape[1] != channels:
-        pixels = "H, W >= 1" if min_pixels == 1 else f"H*W >= {min_pixels}"
+        pixels = f"H, W >= {min_side}" if min_pixels == 1 else f"H*W >= {min_pixels}"
         raise ValueError(
             expected(who, f"x of shape (N, {channels}, H, W) with {pixels}", tuple(x.shape))
         )
@@ -82,5 +107,14 @@ def check_feature_map(who: str, x: Tensor, channels: int, min_pixels: int = 1) -
                 f"a map of at least {min_pixels} pixels",
                 Words(f"{x.shape[2]}x{x.shape[3]}"),
                 "feed larger images, or use the small-image stem (stem='small')",
+            )
+        )
+    if min_side > 1 and (x.shape[2] < min_side or x.shape[3] < min_side):
+        raise ValueError(
+            expected(
+                who,
+                f"a map of at least {min_side}x{min_side} pixels",
+                Words(f"{x.shape[2]}x{x.shape[3]}"),
+                "feed larger images",
             )
         )
