@@ -1,6 +1,7 @@
 """Attention mechanisms, one file each, and the registry that names them."""
 
 from foveate.attention.cbam import ConvBlockAttention
+from foveate.attention.coord import CoordinateAttention
 from foveate.attention.das import DAS, DeformKernel
 from foveate.attention.das_lite import DASLite
 from foveate.attention.eca import EfficientChannelAttention
@@ -19,6 +20,7 @@ __all__ = [
     "DAS",
     "AttentionSpec",
     "ConvBlockAttention",
+    "CoordinateAttention",
     "DASLite",
     "DeformKernel",
     "EfficientChannelAttention",
