@@ -182,9 +182,9 @@ def _seeds(text: str) -> int | list[int]:
 
 
 def _where(text: str | None) -> str | list[str] | None:
-    from foveate.surgery import PRESETS
+    from foveate.surgery import is_where
 
-    return text if text is None or text in PRESETS else _words(text)
+    return text if text is None or is_where(text) else _words(text)
 
 
 def _options(pairs: list[str]) -> dict[str, dict[str, Any]]:

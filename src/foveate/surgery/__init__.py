@@ -1,5 +1,6 @@
 """Surgery: insert attentions into a network by rule, and take them out again, exactly."""
 
+from foveate.attention.where import SITES, is_where
 from foveate.surgery.insert import (
     insert_,
     inserted,
@@ -9,14 +10,14 @@ from foveate.surgery.insert import (
     stage_ends,
 )
 from foveate.surgery.insertion import Insertion, Site
-from foveate.surgery.sites import PRESETS
 
 __all__ = [
-    "PRESETS",
+    "SITES",
     "Insertion",
     "Site",
     "insert_",
     "inserted",
+    "is_where",
     "plan",
     "remove_",
     "set_openness_",

@@ -1,93 +1,21 @@
-"""How an attention hangs on a module: a forward hook, and a child that holds the weights.
+"""How an attention hangs on a module: a hook, and a child that holds the weights.
 
-Nothing is wrapped or replaced, so names, state-dict keys, aliases and hooks of the network stay
-as they were, and a stage that is run block by block (gradient checkpointing, feature extraction)
-still runs its attention.
+Nothing is wrapped, and a replaced convolution changes its class alone, so names, state-dict keys,
+aliases and hooks of the network stay as they were, and a stage that is run block by block
+(gradient checkpointing, feature extraction) still runs its attention.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from foveate.surgery.compiled import make_compiler_see_hooks
-
-CHILD = "foveate"
-"""Name of the child that holds an inserted attention; a number follows where it is taken."""
+from foveate.surgery.holder import CHILD, INPUT, INSTEAD, AllOrNothing, Inserted
+from foveate.surgery.instead import InsteadOfConv2d, stand_in, standing_in, step_back
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-
-
-class Inserted(nn.Module):
-    """Holder of an inserted attention, next to the weights of the network.
-
-    Calling it returns its argument: a host that runs all its children in turn passes through it
-    unharmed. The attention itself is applied by the hook.
-
-    Args:
-        name: Name of the attention.
-        site: Name of the site.
-        attention: The module f.
-        identity: Whether to start as identity: the output is x + openness * (f(x) - x) with an
-            openness that starts at 0.
-    """
-
-    def __init__(self, name: str, site: str, attention: nn.Module, identity: bool) -> None:
-        super().__init__()
-        self.attention_name, self.site = name, site
-        self.attention = attention
-        self.openness = nn.Parameter(torch.zeros(())) if identity else None
-        self.fills = True
-
-    def forward(self, x: Any, *_: Any, **__: Any) -> Any:
-        """Return the argument."""
-        return x
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Come back from a pickle, whose process may not have inserted anything itself."""
-        super().__setstate__(state)  # type: ignore[no-untyped-call]
-        make_compiler_see_hooks()
-
-    def apply_to(self, x: Tensor) -> Tensor:
-        """Apply the attention to the output of the site."""
-        out: Tensor = self.attention(x)
-        return out if self.openness is None else x + self.openness * (out - x)
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        """Keep the weights where a checkpoint knows nothing of them, so that it loads strictly.
-
-        All or nothing: a checkpoint that holds a part of them is still refused, and so is one that
-        holds other attentions of the network (see :class:`AllOrNothing`).
-        """
-        fills, self.fills = self.fills, True
-        if fills and not any(key.startswith(prefix) for key in state_dict):
-            # Filled in before the children load, which read the same dictionary.
-            state_dict.update({f"{prefix}{key}": value for key, value in self.state_dict().items()})
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-class AllOrNothing:
-    """A hook of the network that sees whether a checkpoint knows some of its attentions.
-
-    If it does, those that it lacks are missing keys like any others: a checkpoint of one gated
-    network must not pass for one of another.
-    """
-
-    def __call__(self, module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-        """Decide for every attention below, before its own weights are loaded."""
-        holders = list(iter_inserted(module))
-        known = any(
-            key.startswith(f"{prefix}{path}.") for key in state_dict for path, _holder in holders
-        )
-        for _path, holder in holders:
-            holder.fills = not known
 
 
 class ApplyHook:
@@ -99,6 +27,31 @@ class ApplyHook:
     def __call__(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
         """Replace the output of the site."""
         return self.inserted.apply_to(output)
+
+
+class ApplyBeforeHook:
+    """The forward pre-hook of a site at the input of a module."""
+
+    def __init__(self, inserted: Inserted) -> None:
+        self.inserted = inserted
+
+    def __call__(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Replace the first argument of the site."""
+        return (self.inserted.apply_to(args[0]), *args[1:])
+
+
+class ShowHook:
+    """The forward pre-hook of a block that shows its input to an attention inside."""
+
+    def __init__(self, inserted: Inserted) -> None:
+        self.inserted = inserted
+
+    def __call__(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        """Show the first argument of the block."""
+        self.inserted.attention.see_input(args[0])  # type: ignore[operator]
+
+
+_OURS = (ApplyHook, ApplyBeforeHook, ShowHook)
 
 
 class CallCounter:
@@ -140,25 +93,35 @@ def last_of(module: nn.Module) -> nn.Module:
 
 
 def attach(
-    target: nn.Module, inserted: Inserted, before: tuple[nn.Module, int] | None = None
+    target: nn.Module,
+    inserted: Inserted,
+    before: tuple[nn.Module, int] | None = None,
+    shown: nn.Module | None = None,
 ) -> None:
-    """Hang ``inserted`` on the output of ``target``.
+    """Hang ``inserted`` on ``target``, where its ``at`` says.
 
     Args:
         target: The module of the site.
         inserted: The holder of the attention.
         before: An activation inside ``target`` and the number of its call (from 1) whose input
             is to pass through the attention instead.
+        shown: A block whose input the attention is to be shown.
     """
     holder = _holder(target)
     names = itertools.chain([CHILD], (f"{CHILD}{number}" for number in itertools.count(2)))
     holder.add_module(next(name for name in names if not hasattr(holder, name)), inserted)
-    if before is None:
+    if shown is not None:
+        shown.register_forward_pre_hook(ShowHook(inserted))
+    if inserted.at == INSTEAD:
+        stand_in(target, inserted)
+    elif inserted.at == INPUT:
+        target.register_forward_pre_hook(ApplyBeforeHook(inserted))
+    elif before is None:
         target.register_forward_hook(ApplyHook(inserted))
-        return
-    counter = CallCounter(inserted, before[1])
-    target.register_forward_pre_hook(counter.restart)
-    before[0].register_forward_pre_hook(counter.count)
+    else:
+        counter = CallCounter(inserted, before[1])
+        target.register_forward_pre_hook(counter.restart)
+        before[0].register_forward_pre_hook(counter.count)
 
 
 def _holder(target: nn.Module) -> nn.Module:
@@ -171,16 +134,19 @@ def _holder(target: nn.Module) -> nn.Module:
     return target
 
 
-def inserted_at(target: nn.Module) -> Inserted | None:
-    """The attention that hangs on ``target``, or None."""
+def inserted_at(target: nn.Module, at: str) -> Inserted | None:
+    """The attention that sits at one side of ``target``, or None."""
     hooks = [*target._forward_hooks.values(), *target._forward_pre_hooks.values()]
-    return next((found for hook in hooks if (found := _inserted_by(hook))), None)
+    found = [_inserted_by(hook) for hook in hooks if not isinstance(hook, ShowHook)]
+    # The one that stands in for a convolution hangs on no hook.
+    found += [standing_in(target)] if isinstance(target, InsteadOfConv2d) else []
+    return next((one for one in found if one is not None and one.at == at), None)
 
 
 def _inserted_by(hook: Any) -> Inserted | None:
     """What a hook applies if it is one of ours."""
     owner = getattr(hook, "__self__", hook)
-    return owner.inserted if isinstance(owner, (ApplyHook, CallCounter)) else None
+    return owner.inserted if isinstance(owner, (*_OURS, CallCounter)) else None
 
 
 def detach_all(model: nn.Module) -> list[Inserted]:
@@ -194,6 +160,9 @@ def detach_all(model: nn.Module) -> list[Inserted]:
                     del hooks[key]
                     removed[found] = None
     for module in list(model.modules()):
+        if isinstance(module, InsteadOfConv2d):
+            removed[standing_in(module)] = None
+            step_back(module)
         for name, child in list(module._modules.items()):
             if isinstance(child, Inserted):
                 del module._modules[name]
@@ -201,22 +170,3 @@ def detach_all(model: nn.Module) -> list[Inserted]:
             if isinstance(getattr(wrapped, "hook", None), AllOrNothing):
                 del module._load_state_dict_pre_hooks[key]
     return list(removed)
-
-
-def guard_loading(model: nn.Module) -> None:
-    """Hang :class:`AllOrNothing` on a network, once."""
-    wrapped = model._load_state_dict_pre_hooks.values()
-    if not any(isinstance(getattr(one, "hook", None), AllOrNothing) for one in wrapped):
-        model.register_load_state_dict_pre_hook(AllOrNothing())  # type: ignore[no-untyped-call]
-
-
-def is_inserted_path(path: str) -> bool:
-    """Whether a dotted name leads into an inserted attention."""
-    return any(re.fullmatch(rf"{CHILD}\d*", part) for part in path.split("."))
-
-
-def iter_inserted(model: nn.Module) -> Iterator[tuple[str, Inserted]]:
-    """Every inserted attention with the path of its holder."""
-    for path, module in model.named_modules():
-        if isinstance(module, Inserted):
-            yield path, module

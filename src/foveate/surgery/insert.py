@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from foveate.core import Words, expected
-from foveate.surgery.attach import attach, detach_all, guard_loading, iter_inserted
+from foveate.surgery.attach import attach, detach_all
 from foveate.surgery.compiled import make_compiler_see_hooks, refuse_wrapped
+from foveate.surgery.holder import guard_loading, iter_inserted
 from foveate.surgery.insertion import Insertion, Site
 from foveate.surgery.prepare import Attention, count_params, prepare
-from foveate.surgery.sites import Where
+from foveate.surgery.sites import Sites
 from foveate.surgery.structure import stages
 from foveate.surgery.trace import watch
 
@@ -21,7 +22,7 @@ from foveate.surgery.trace import watch
 def plan(
     model: nn.Module,
     attention: Attention = "das",
-    where: Where | None = None,
+    where: Sites | None = None,
     *,
     start: str = "paper",
     position: str = "after",
@@ -49,7 +50,7 @@ def plan(
 def insert_(
     model: nn.Module,
     attention: Attention = "das",
-    where: Where | None = None,
+    where: Sites | None = None,
     *,
     start: str = "paper",
     position: str = "after",
@@ -66,9 +67,11 @@ def insert_(
     Args:
         model: Any network that runs on images; not wrapped by DDP or ``torch.compile`` yet.
         attention: Registry name, or a callable ``channels -> module`` of your own.
-        where: ``"stages"``, ``"blocks"``, ``"skips"``, ``"strides"``, ``"post_norm"``, or a list of
-            module-name patterns (``["layer?"]``, ``["features.1[24]"]``). None takes the site of
-            the attention's own paper.
+        where: A site, one of ``foveate.surgery.SITES``, with a choice of blocks and stages if not
+            all are meant: ``"stages"``, ``"post_norm:last"``, ``"blocks:second@2..3"`` (see
+            :func:`~foveate.attention.where.parse_where`); or a list of module-name patterns
+            (``["layer?"]``, ``["features.1[24]"]``). None takes the site of the attention's own
+            paper.
         start: ``"paper"``, or ``"identity"``: each attention f becomes
             ``x + openness * (f(x) - x)`` with openness 0 at first, so the output of the network
             is what it was. It opens by learning, or by :func:`set_openness_`.
@@ -95,9 +98,9 @@ def insert_(
         >>> len(done.sites), torch.equal(net(x), before)
         (1, True)
     """
-    places, done = prepare("inserted", model, attention, where, start, position, example, options)
-    for target, holder, before in places:
-        attach(target, holder, before)
+    hangings, done = prepare("inserted", model, attention, where, start, position, example, options)
+    for one in hangings:
+        attach(one.target, one.holder, one.before, one.shown)
     guard_loading(model)
     make_compiler_see_hooks()
     return done

@@ -3,124 +3,162 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from foveate.attention import attention_spec, check_options, create_attention
+from foveate.attention import AttentionSpec, attention_spec, check_options
+from foveate.attention.place import Memory, Place
 from foveate.core import Words, check_choice, expected
 from foveate.core.modes import evaluation
 from foveate.ops.flops import count_macs
-from foveate.surgery.attach import Inserted, inserted_at
+from foveate.surgery.attach import inserted_at
 from foveate.surgery.compiled import refuse_wrapped
+from foveate.surgery.holder import INSTEAD, OUTPUT, Inserted
 from foveate.surgery.insertion import Insertion, Site
-from foveate.surgery.sites import Where, find_sites
+from foveate.surgery.seating import place_of, seat_of, seats
+from foveate.surgery.sites import Sites, find_sites
 from foveate.surgery.structure import Found, last_activation
 from foveate.surgery.trace import Record, default_example, watch
 
 Attention = str | Callable[..., nn.Module]
-Place = tuple[nn.Module, Inserted, tuple[nn.Module, int] | None]
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """An attention that is ready to be hung up: the arguments of ``attach``."""
+
+    target: nn.Module
+    holder: Inserted
+    before: tuple[nn.Module, int] | None
+    shown: nn.Module | None
 
 
 def prepare(
     action: str,
     model: nn.Module,
     attention: Attention,
-    where: Where | None,
+    where: Sites | None,
     start: str,
     position: str,
     example: Any,
     options: dict[str, Any],
-) -> tuple[list[Place], Insertion]:
+) -> tuple[list[Hanging], Insertion]:
     """Check and build everything, so that what is left to do cannot fail."""
     check_choice("insert_", "start", start, ("paper", "identity"))
     check_choice("insert_", "position", position, ("after", "before"))
-    found, site, records = _find(model, attention, where, example, options)
-    places, sites = [], []
+    spec = _spec(model, attention, options)
+    found, site, records = _find(model, attention, spec, where, example)
+    every, memory = seats(model, records), Memory()
+    hangings, sites = [], []
     for one in found:
         before = _activation(one, records) if position == "before" else None
-        built = _make(model, one, attention, options)
-        macs = _macs(one, built)
-        holder = Inserted(_name(attention), one.name, built, start == "identity")
+        seat = seat_of(one, every)
+        place = place_of(one, seat, every, memory)
+        built = _make(model, attention, spec, place, one, options)
+        borrows = spec is not None and spec.borrows_kernel
+        identity = start == "identity"
+        holder = Inserted(_name(attention), one.name, built, identity, one.at, borrows)
         holder.to(one.record.output.device, one.record.output.dtype)
         holder.train(one.module.training)
-        places.append((one.module, holder, before))
+        shown = seat.block if seat and spec is not None and spec.watches else None
+        macs, params = _costs(one, holder, shown)
+        hangings.append(Hanging(one.module, holder, before, shown.module if shown else None))
         sites.append(
             Site(
                 name=one.name,
                 path=one.path,
                 channels=one.shape[1],
                 size=(one.shape[2], one.shape[3]),
-                params=count_params(holder),
+                params=params,
                 macs=macs,
                 module=built,
                 openness=holder.openness,
             )
         )
     done = Insertion(action, type(model).__name__, _name(attention), site, start, tuple(sites))
-    return places, done
+    return hangings, done
+
+
+def _spec(model: nn.Module, attention: Attention, options: dict[str, Any]) -> AttentionSpec | None:
+    """Check the model, the attention and its options; a callable has no specification."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(expected("insert_", "a torch.nn.Module", Words(type(model).__name__)))
+    refuse_wrapped(model)
+    if isinstance(attention, str):
+        spec = attention_spec(attention)
+        check_options(spec, options)
+        return spec
+    if not callable(attention) or isinstance(attention, nn.Module):
+        raise TypeError(
+            expected("insert_", "a name, or a callable channels -> module", Words(attention))
+        )
+    return None
 
 
 def _find(
     model: nn.Module,
     attention: Attention,
-    where: Where | None,
+    spec: AttentionSpec | None,
+    where: Sites | None,
     example: Any,
-    options: dict[str, Any],
 ) -> tuple[list[Found], str, dict[nn.Module, Record]]:
     """Check everything that can be checked before anything is built."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(expected("insert_", "a torch.nn.Module", Words(type(model).__name__)))
-    refuse_wrapped(model)
-    site, min_pixels = "stages", 1
-    if isinstance(attention, str):
-        spec = attention_spec(attention)
-        check_options(spec, options)
-        site, min_pixels = spec.site, spec.min_pixels
-    elif not callable(attention) or isinstance(attention, nn.Module):
-        raise TypeError(
-            expected("insert_", "a name, or a callable channels -> module", Words(attention))
-        )
     example = default_example(model) if example is None else example
     first = example[0] if isinstance(example, tuple) else example
     image = first.shape[-2] if isinstance(first, Tensor) else 224
-    chosen = site if where is None else where
+    chosen = where if where is not None else spec.site if spec else "stages"
+    replaces = spec is not None and spec.kind == "convolution"
     records = watch(model, example)
-    found = find_sites(model, chosen, records, image)
+    found = find_sites(model, chosen, records, image, replaces)
     _refuse_taken(model, found, records)
     for one in found:
-        height, width = one.shape[2:]
-        if height * width < min_pixels:
+        if spec is not None and (one.at == INSTEAD) != replaces:
+            what = "takes the place of a convolution" if replaces else "replaces nothing"
+            rule = "where='replace_conv2' for what replaces a convolution, and only for that"
             raise ValueError(
-                expected(
-                    f"{attention}",
-                    f"maps of at least {min_pixels} pixels",
-                    Words(f"{height}x{width} at {one.name}"),
-                    "use larger images or the small-image stem (stem='small'), or choose where",
-                )
+                expected("insert_", rule, Words(f"{chosen!r}, and {spec.name} {what}"))
             )
+        if spec is not None:
+            _check_size(spec, one)
     name = chosen if isinstance(chosen, str) else ", ".join(chosen)
     return found, name, records
 
 
+def _check_size(spec: AttentionSpec, one: Found) -> None:
+    channels, height, width = one.shape[1:]
+    least = f"{spec.min_pixels} pixels" if spec.min_pixels > 1 else f"{spec.min_side} on a side"
+    if height * width < spec.min_pixels or min(height, width) < spec.min_side:
+        got = Words(f"{height}x{width} at {one.name}")
+        remedy = "use larger images or the small-image stem (stem='small'), or choose where"
+        raise ValueError(expected(spec.name, f"maps of at least {least}", got, remedy))
+    if channels % spec.channel_multiple:
+        rule = f"channels that are a multiple of {spec.channel_multiple}"
+        raise ValueError(expected(spec.name, rule, Words(f"{channels} at {one.name}")))
+
+
 def _refuse_taken(model: nn.Module, found: list[Found], records: dict[nn.Module, Record]) -> None:
     """Refuse sites that hold an attention, under this name or another of the same tensor."""
-    holding = [(module, held) for module in model.modules() if (held := inserted_at(module))]
     for number, one in enumerate(found):
-        for module, taken in holding:
-            record = records.get(module)
-            if module is one.module or (record is not None and one.record.hands_on(record)):
+        for module in model.modules():
+            taken = inserted_at(module, one.at)
+            if taken and (module is one.module or _same_result(one, records.get(module))):
                 got = Words(f"{one.name}, which holds {taken.attention_name!r}")
                 raise ValueError(expected("insert_", "free sites", got, "call remove_ first"))
         for other in found[:number]:
-            if one.record.hands_on(other.record):
+            if one.at == other.at and _same_result(one, other.record):
                 got = Words(f"{other.name} and {one.name}, which return the same tensor")
                 raise ValueError(expected("insert_", "different sites", got, "name one of them"))
 
 
+def _same_result(one: Found, record: Record | None) -> bool:
+    return one.at == OUTPUT and record is not None and one.record.hands_on(record)
+
+
 def _activation(one: Found, records: dict[nn.Module, Record]) -> tuple[nn.Module, int]:
-    last = last_activation(one, records)
+    last = last_activation(one, records) if one.at == OUTPUT else None
     if last is None:
         raise ValueError(
             expected(
@@ -133,19 +171,28 @@ def _activation(one: Found, records: dict[nn.Module, Record]) -> tuple[nn.Module
     return last
 
 
-def _make(model: nn.Module, one: Found, attention: Attention, options: dict[str, Any]) -> nn.Module:
+def _make(
+    model: nn.Module,
+    attention: Attention,
+    spec: AttentionSpec | None,
+    place: Place,
+    one: Found,
+    options: dict[str, Any],
+) -> nn.Module:
     """Build the attention of a site in the device, dtype and layout of what it will see."""
-    if isinstance(attention, str):
-        module = create_attention(attention, one.shape[1], **options)
+    if spec is not None:
+        asked = spec.fit(place, options) if spec.fit else {}
+        module: Any = spec.factory(place.channels, **{**options, **asked})
     else:
-        module = attention(one.shape[1], **options)
+        module = cast(Any, attention)(place.channels, **place.replaced, **options)
         if not isinstance(module, nn.Module):
             got = Words(type(module).__name__)
             raise TypeError(expected(_name(attention), "to return a torch.nn.Module", got))
     module.to(one.record.output.device, one.record.output.dtype)
     if _is_channels_last(model):
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return module
+        module.to(memory_format=torch.channels_last)
+    built: nn.Module = module
+    return built
 
 
 def _is_channels_last(model: nn.Module) -> bool:
@@ -158,18 +205,36 @@ def _is_channels_last(model: nn.Module) -> bool:
     )
 
 
-def _macs(one: Found, built: nn.Module) -> int:
-    """Count the attention of a site on one image, and check that it keeps the shape."""
-    shown = torch.zeros_like(one.record.output[:1])
+def _costs(one: Found, holder: Inserted, shown: Found | None) -> tuple[int, int]:
+    """What an attention adds: operations on one image, and parameters.
+
+    What stands in for a convolution saves that one's operations, and its parameters where it
+    brings its own; both stay where the start is identity.
+    """
+    attention, x = holder.attention, _black(one.shape, one)
+    kernel = (one.module.weight, one.module.bias) if holder.borrows else ()
     results: list[Any] = []
-    with evaluation(built):
-        macs, _ = count_macs(lambda: results.append(built(shown)))
-    out = results[0]
-    if not isinstance(out, Tensor) or out.shape != shown.shape:
+    with evaluation(attention), torch.no_grad():
+        if shown is not None:
+            attention.see_input(_black(shown.record.input_shape or (), one))  # type: ignore[operator]
+        macs, _ = count_macs(lambda: results.append(attention(x, *kernel)))
+    out, wanted = results[0], (1, *one.result[1:])
+    if not isinstance(out, Tensor) or out.shape != wanted:
         got = Words(tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__)
-        rule = f"an attention that returns {tuple(shown.shape)} at {one.name}"
+        rule = f"an attention that returns {wanted} at {one.name}"
         raise ValueError(expected("insert_", rule, got))
-    return macs
+    params = count_params(holder)
+    if one.at == INSTEAD and holder.openness is None:
+        conv = one.module
+        macs -= count_macs(lambda: conv.forward(x))[0]
+        params -= 0 if holder.borrows else count_params(conv)
+    return macs, params
+
+
+def _black(shape: tuple[int, ...], like: Found) -> Tensor:
+    """A map of zeros for one image, in dtype and on the device of a site."""
+    output: Tensor = like.record.output
+    return torch.zeros((1, *shape[1:]), dtype=output.dtype, device=output.device)
 
 
 def count_params(module: nn.Module) -> int:

@@ -4,81 +4,114 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from torch import nn
 
+from foveate.attention.where import SITES, Where, is_where, parse_where
 from foveate.core import Words, expected, suggest
-from foveate.surgery.attach import is_inserted_path, last_of
+from foveate.surgery.attach import last_of
+from foveate.surgery.branch import before_last_conv, last_norm, spatial_conv
+from foveate.surgery.holder import INPUT, INSTEAD, OUTPUT, is_inserted_path
+from foveate.surgery.seating import Seat, seats
 from foveate.surgery.structure import (
     Found,
-    blocks,
+    has_identity,
     is_map,
     last_per_stride,
-    post_norms,
     stages,
-    with_identity,
 )
 from foveate.surgery.trace import Record
 
-PRESETS = {
-    "stages": "the end of every stage, after the last block's addition and activation",
-    "blocks": "the end of every block",
-    "skips": "the end of every block whose skip is the identity",
-    "strides": "the last block of each stride from 4 on",
-    "post_norm": "the last norm of every residual branch, before the addition",
-}
-Where = str | Sequence[str]
+Sites = str | Sequence[str]
 
 
 def find_sites(
-    model: nn.Module, where: Where, records: dict[nn.Module, Record], image: int
+    model: nn.Module,
+    where: Sites,
+    records: dict[nn.Module, Record],
+    image: int,
+    replaces: bool = False,
 ) -> list[Found]:
-    """Find the sites of a preset, or of a list of patterns.
+    """Find the sites of a description, or of a list of patterns.
 
     Args:
         model: The network.
-        where: A preset, or patterns over module names; ``*``, ``?`` and ``[..]`` stay within one
-            part of a dotted name, ``**`` stands for any parts.
+        where: A description (see :func:`~foveate.attention.where.parse_where`), or patterns over
+            module names; ``*``, ``?`` and ``[..]`` stay within one part of a dotted name, ``**``
+            stands for any parts.
         records: What :func:`foveate.surgery.trace.watch` saw.
         image: Height of the example in pixels.
+        replaces: Whether patterns name convolutions to replace.
 
     Raises:
-        ValueError: If the preset is unknown or finds nothing, a pattern matches nothing, or a
+        ValueError: If the description is wrong or finds nothing, a pattern matches nothing, or a
             matched module has no single (N, C, H, W) output.
     """
     if not isinstance(where, str):
         listed = list(where) if isinstance(where, Sequence) else [where]
         if not all(isinstance(pattern, str) for pattern in listed):
-            raise TypeError(expected("where", "a preset or a list of patterns", where))
-        return _by_patterns(model, listed, records)
-    if where not in PRESETS:
+            raise TypeError(expected("where", "a description or a list of patterns", where))
+        return _by_patterns(model, listed, records, replaces)
+    if not is_where(where):
         if any(mark in where for mark in ".*?["):
             remedy = "give patterns as a list: where=[" + repr(where) + "]"
         else:
-            remedy = suggest(where, PRESETS) + "; or give a list of module-name patterns"
-        raise ValueError(expected("where", "a preset or a list of patterns", where, remedy))
-    found = {
-        "stages": lambda: stages(model, records),
-        "blocks": lambda: blocks(model, records),
-        "skips": lambda: with_identity(blocks(model, records)),
-        "strides": lambda: last_per_stride(blocks(model, records), image),
-        "post_norm": lambda: post_norms(model, records),
-    }[where]()
+            remedy = suggest(where, SITES) + "; or give a list of module-name patterns"
+        rule = "a description of sites or a list of patterns"
+        raise ValueError(expected("where", rule, where, remedy))
+    every = seats(model, records)
+    parts = parse_where(where)
+    found: dict[tuple[nn.Module, str], Found] = {}
+    for part in parts:
+        for one in _of_site(part, model, records, every, image):
+            found.setdefault((one.module, one.at), one)
     if not found:
         remedy = "use where='stages', or a list of module names such as " + ", ".join(
             repr(path) for path in _some_paths(model, records)
         )
-        raise ValueError(
-            expected(
-                f"where={where!r}", PRESETS[where], Words(f"none in {type(model).__name__}"), remedy
-            )
-        )
-    return found
+        rule = " and ".join(SITES[part.site] for part in parts)
+        got = Words(f"none in {type(model).__name__}")
+        raise ValueError(expected(f"where={where!r}", rule, got, remedy))
+    return sorted(found.values(), key=lambda one: one.record.order)
+
+
+def _of_site(
+    part: Where,
+    model: nn.Module,
+    records: dict[nn.Module, Record],
+    every: list[Seat],
+    image: int,
+) -> list[Found]:
+    if part.site == "stages":
+        ends = stages(model, records)
+        return [end for number, end in enumerate(ends, 1) if part.takes(number, len(ends), 1, 1)]
+    if part.site == "strides":
+        return last_per_stride([seat.block for seat in every], image)
+    chosen = [
+        seat.block
+        for seat in every
+        if part.takes(seat.stage, seat.stages, seat.number, seat.blocks)
+    ]
+    inside: dict[str, Callable[[Found], Found | None]] = {
+        "blocks": lambda block: block,
+        "skips": lambda block: block if has_identity(block) else None,
+        "post_norm": lambda block: last_norm(block, records),
+        "after_conv2": lambda block: before_last_conv(block, records),
+        "replace_conv2": lambda block: spatial_conv(block, records),
+        "block_input": lambda block: replace(block, at=INPUT) if _reads_a_map(block) else None,
+    }
+    found = map(inside[part.site], chosen)
+    return [one for one in found if one is not None]
+
+
+def _reads_a_map(block: Found) -> bool:
+    return len(block.record.input_shape or ()) == 4
 
 
 def _by_patterns(
-    model: nn.Module, patterns: list[str], records: dict[nn.Module, Record]
+    model: nn.Module, patterns: list[str], records: dict[nn.Module, Record], replaces: bool
 ) -> list[Found]:
     if not patterns:
         raise ValueError(expected("where", "at least one pattern", []))
@@ -106,7 +139,8 @@ def _by_patterns(
                         Words(f"{path} ({type(module).__name__}), which {_what(record)}"),
                     )
                 )
-            chosen.setdefault(target, Found(path, path, target, record))
+            at = INSTEAD if replaces else OUTPUT
+            chosen.setdefault(target, Found(path, path, target, record, at))
     return sorted(chosen.values(), key=lambda one: one.record.order)
 
 

@@ -11,16 +11,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from foveate.surgery.attach import Inserted, is_inserted_path, is_plain_container, last_of
+from foveate.surgery.attach import is_plain_container, last_of
+from foveate.surgery.holder import INSTEAD, OUTPUT, Inserted
 from foveate.surgery.trace import Record
-
-_NORMS = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-    nn.GroupNorm,
-    nn.LayerNorm,
-)
-_SHORTCUTS = {"downsample", "shortcut", "skip", "identity"}
 
 
 @dataclass(frozen=True)
@@ -32,17 +25,25 @@ class Found:
         path: Where the hook goes.
         module: The module there.
         record: What it did in the watched pass.
+        at: ``OUTPUT`` or ``INPUT`` of the module, or ``INSTEAD`` of it.
     """
 
     name: str
     path: str
     module: nn.Module
     record: Record
+    at: str = OUTPUT
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Output shape (N, C, H, W)."""
-        return self.record.shape or ()
+        """Shape (N, C, H, W) of the map that the attention sees."""
+        shape = self.record.shape if self.at == OUTPUT else self.record.input_shape
+        return shape or ()
+
+    @property
+    def result(self) -> tuple[int, ...]:
+        """Shape (N, C, H, W) of the map that the attention must return."""
+        return (self.record.shape or ()) if self.at == INSTEAD else self.shape
 
 
 def children_of(module: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -103,12 +104,12 @@ def stages(model: nn.Module, records: dict[nn.Module, Record]) -> list[Found]:
     A network without blocks (VGG) has its stages by resolution.
     """
     every = blocks(model, records)
-    ends = [_named_by_container(model, records, run, every) for run in _runs(every)]
+    ends = [_named_by_container(model, records, run, every) for run in runs(every)]
     found = ends or _by_resolution(model, records)
     return sorted(found, key=lambda end: end.record.order)
 
 
-def _runs(found: list[Found]) -> list[list[Found]]:
+def runs(found: list[Found]) -> list[list[Found]]:
     """Split blocks into runs of one output shape that lie in one container or one inside another.
 
     A downsampling block beside the container of its stage's other blocks belongs to them.
@@ -161,32 +162,6 @@ def _by_resolution(model: nn.Module, records: dict[nn.Module, Record]) -> list[F
     return ends
 
 
-def post_norms(model: nn.Module, records: dict[nn.Module, Record]) -> list[Found]:
-    """Find in each block the last norm of the residual branch; blocks without one are left out."""
-    return [norm for block in blocks(model, records) if (norm := _last_norm(block, records))]
-
-
-def _last_norm(block: Found, records: dict[nn.Module, Record]) -> Found | None:
-    """The norm that ends the residual branch: no convolution comes after it."""
-    norms, last_layer = [], -1
-    for name, part in block.module.named_modules():
-        record = records.get(part)
-        if record is None or is_inserted_path(name) or not _SHORTCUTS.isdisjoint(name.split(".")):
-            continue
-        if isinstance(part, _NORMS) and is_map(record) and record.shape == block.shape:
-            path = f"{block.path}.{name}"
-            norms.append(Found(path, path, part, record))
-        elif isinstance(part, (nn.Conv2d, nn.Linear)) and _covers(record.shape or (), block.shape):
-            last_layer = max(last_layer, record.order)
-    last = max(norms, key=lambda norm: norm.record.order, default=None)
-    return last if last is not None and last.record.order > last_layer else None
-
-
-def _covers(shape: tuple[int, ...], block: tuple[int, ...]) -> bool:
-    """Whether a layer worked on the whole map, in either layout, and not on pooled values."""
-    return block[2:] in (shape[2:], shape[1:3])
-
-
 def last_activation(found: Found, records: dict[nn.Module, Record]) -> tuple[nn.Module, int] | None:
     """The activation whose result a block returns, and how often the block runs it."""
     for part in found.module.modules():
@@ -199,9 +174,9 @@ def last_activation(found: Found, records: dict[nn.Module, Record]) -> tuple[nn.
     return None
 
 
-def with_identity(found: list[Found]) -> list[Found]:
-    """Those blocks whose input and output have one shape, so that their skip is the identity."""
-    return [block for block in found if block.record.input_shape == block.shape]
+def has_identity(block: Found) -> bool:
+    """Whether input and output of a block have one shape, so that its skip is the identity."""
+    return block.record.input_shape == block.shape
 
 
 def last_per_stride(found: list[Found], image: int) -> list[Found]:
