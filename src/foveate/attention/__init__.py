@@ -1,14 +1,20 @@
 """Attention mechanisms, one file each, and the registry that names them."""
 
 from foveate.attention.a2 import DoubleAttention
+from foveate.attention.bam import BottleneckAttention
 from foveate.attention.cbam import ConvBlockAttention
+from foveate.attention.cca import CrissCrossAttention
 from foveate.attention.coord import CoordinateAttention
 from foveate.attention.das import DAS, DeformKernel
 from foveate.attention.das_lite import DASLite
+from foveate.attention.dcn import DeformableConv
+from foveate.attention.dcnv2 import ModulatedDeformableConv
 from foveate.attention.eca import EfficientChannelAttention
+from foveate.attention.emca import EfficientMultiscaleChannelAttention
 from foveate.attention.gc import GlobalContext
 from foveate.attention.gsop import GlobalSecondOrderPooling
 from foveate.attention.nl import NonLocal
+from foveate.attention.rcca import RecurrentCrissCrossAttention
 from foveate.attention.registry import (
     AttentionSpec,
     attention_spec,
@@ -18,20 +24,32 @@ from foveate.attention.registry import (
     register,
 )
 from foveate.attention.se import SqueezeExcite
+from foveate.attention.simam import SimpleAttention
+from foveate.attention.sk import SelectiveKernel
+from foveate.attention.splat import SplitAttention
 from foveate.attention.triplet import TripletAttention
 
 __all__ = [
     "DAS",
     "AttentionSpec",
+    "BottleneckAttention",
     "ConvBlockAttention",
     "CoordinateAttention",
+    "CrissCrossAttention",
     "DASLite",
     "DeformKernel",
+    "DeformableConv",
     "DoubleAttention",
     "EfficientChannelAttention",
+    "EfficientMultiscaleChannelAttention",
     "GlobalContext",
     "GlobalSecondOrderPooling",
+    "ModulatedDeformableConv",
     "NonLocal",
+    "RecurrentCrissCrossAttention",
+    "SelectiveKernel",
+    "SimpleAttention",
+    "SplitAttention",
     "SqueezeExcite",
     "TripletAttention",
     "attention_spec",

@@ -17,10 +17,12 @@ def _params(channels: int, kernel: int = 7, no_spatial: bool = False) -> int:
     return (2 if no_spatial else 3) * (2 * kernel**2 + 2)
 
 
-def _plane_gate(kernel: int) -> nn.Sequential:
+def _plane_gate(kernel: int, scale: float = 1.0) -> nn.Sequential:
     conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out")
-    return nn.Sequential(conv, nn.BatchNorm2d(1, momentum=0.01), nn.Sigmoid())
+    norm = nn.BatchNorm2d(1, momentum=0.01)
+    nn.init.constant_(norm.weight, scale)
+    return nn.Sequential(conv, norm, nn.Sigmoid())
 
 
 @register(
@@ -77,9 +79,7 @@ class TripletAttention(nn.Module):
         check_odd(who, "kernel", kernel)
         self.over_h = _plane_gate(kernel)
         self.over_w = _plane_gate(kernel)
-        self.over_c = None if no_spatial else _plane_gate(kernel)
-        if self.over_c is not None:
-            nn.init.zeros_(self.over_c[1].weight)
+        self.over_c = None if no_spatial else _plane_gate(kernel, scale=0.0)
 
     def gate(self, x: Tensor) -> Tensor:
         """Return the mean of the gates, (N, C, H, W), in (0, 1)."""
