@@ -70,14 +70,22 @@ class TinyBlock(nn.Module):
 
 
 class TinyResNet(nn.Module):
-    """Two stages of two residual blocks; 16x16 images, 3 classes."""
+    """Stages of two residual blocks each; 3 classes. Two stages take images of 16x16."""
 
-    def __init__(self, width=4, classes=3):
+    def __init__(self, width=4, classes=3, stages=2):
         super().__init__()
         self.stem = nn.Conv2d(3, width, 3, 2, 1)
         self.layer1 = nn.Sequential(TinyBlock(width, width), TinyBlock(width, width))
-        self.layer2 = nn.Sequential(TinyBlock(width, 2 * width, 2), TinyBlock(2 * width, 2 * width))
-        self.head = nn.Linear(2 * width, classes)
+        for number in range(2, stages + 1):
+            wide = 2 * width
+            blocks = TinyBlock(width, wide, 2), TinyBlock(wide, wide)
+            self.add_module(f"layer{number}", nn.Sequential(*blocks))
+            width = wide
+        self.stages = stages
+        self.head = nn.Linear(width, classes)
 
     def forward(self, x):
-        return self.head(self.layer2(self.layer1(self.stem(x))).mean((2, 3)))
+        x = self.stem(x)
+        for number in range(1, self.stages + 1):
+            x = self.get_submodule(f"layer{number}")(x)
+        return self.head(x.mean((2, 3)))

@@ -72,18 +72,19 @@ def test_removal_restores_output_and_keys_to_the_bit():
 
 @pytest.mark.parametrize("name", foveate.list_attentions())
 def test_an_identity_start_is_equal_to_the_bit_and_is_the_module_when_open(name):
-    model = net().eval()
-    want = model(IMAGE)
+    image = torch.rand(2, 3, 48, 64)
+    model = net(width=8, stages=4).eval()
+    want = model(image)
     paper = copy.deepcopy(model)
     torch.manual_seed(5)
-    insert(paper, name)
+    insert(paper, name, example=image)
     torch.manual_seed(5)
-    insert(model, name, start="identity")
-    assert torch.equal(model(IMAGE), want)
+    insert(model, name, start="identity", example=image)
+    assert torch.equal(model(image), want)
     assert set_openness_(model, 1.0) == len(inserted(model))
-    assert_same(model(IMAGE), paper(IMAGE))
+    assert_same(model(image), paper(image))
     set_openness_(model, 0.0)
-    assert torch.equal(model(IMAGE), want)
+    assert torch.equal(model(image), want)
 
 
 def test_an_identity_start_opens_by_learning():

@@ -9,9 +9,10 @@ from foveate.surgery.insert import (
     set_openness_,
     stage_ends,
 )
-from foveate.surgery.insertion import Insertion, Site
+from foveate.surgery.insertion import HOSTS, Insertion, Site
 
 __all__ = [
+    "HOSTS",
     "SITES",
     "Insertion",
     "Site",

@@ -12,6 +12,7 @@ from foveate.core import Words, expected
 from foveate.surgery.attach import attach, detach_all
 from foveate.surgery.compiled import make_compiler_see_hooks, refuse_wrapped
 from foveate.surgery.holder import guard_loading, iter_inserted
+from foveate.surgery.host import changed_host, restore_host_
 from foveate.surgery.insertion import Insertion, Site
 from foveate.surgery.prepare import Attention, count_params, prepare
 from foveate.surgery.sites import Sites
@@ -26,6 +27,7 @@ def plan(
     *,
     start: str = "paper",
     position: str = "after",
+    host: str | None = None,
     example: Any = None,
     **options: Any,
 ) -> Insertion:
@@ -39,10 +41,9 @@ def plan(
         >>> plan(net, "das", ["1"], example=torch.zeros(1, 3, 8, 8)).params
         438
     """
-    with torch.random.fork_rng([]):
-        _, done = prepare(
-            "would insert", model, attention, where, start, position, example, options
-        )
+    how = Insertion("would insert", type(model).__name__, "", "", start, host=host)
+    with torch.random.fork_rng([]), changed_host(model, how, example, keep=False):
+        _, done = prepare(how, model, attention, where, position, example, options)
     sites = tuple(dataclasses.replace(one, module=None, openness=None) for one in done.sites)
     return dataclasses.replace(done, sites=sites)
 
@@ -54,6 +55,7 @@ def insert_(
     *,
     start: str = "paper",
     position: str = "after",
+    host: str | None = None,
     example: Any = None,
     **options: Any,
 ) -> Insertion:
@@ -66,7 +68,9 @@ def insert_(
 
     Args:
         model: Any network that runs on images; not wrapped by DDP or ``torch.compile`` yet.
-        attention: Registry name, or a callable ``channels -> module`` of your own.
+        attention: Registry name, or a callable ``channels -> module`` of your own; at
+            ``"replace_conv2"`` it is given ``out_channels``, ``kernel``, ``stride``, ``padding``,
+            ``dilation``, ``groups`` and ``bias`` of the convolution too.
         where: A site, one of ``foveate.surgery.SITES``, with a choice of blocks and stages if not
             all are meant: ``"stages"``, ``"post_norm:last"``, ``"blocks:second@2..3"`` (see
             :func:`~foveate.attention.where.parse_where`); or a list of module-name patterns
@@ -78,6 +82,9 @@ def insert_(
         position: ``"after"`` the last activation of the site, or ``"before"`` it, so that the
             attention sees the sum of branch and skip. A positive gate passes through a ReLU, so
             for DAS this changes what the gate looks at and nothing else.
+        host: A change to the network itself that the attention's paper makes, one of
+            ``foveate.surgery.HOSTS``; None leaves the network as it is. :func:`remove_` takes it
+            back. An identity start forbids it.
         example: Argument of the model for the run, or a tuple of them; None makes one image.
         **options: Options of the attention.
 
@@ -98,7 +105,9 @@ def insert_(
         >>> len(done.sites), torch.equal(net(x), before)
         (1, True)
     """
-    hangings, done = prepare("inserted", model, attention, where, start, position, example, options)
+    how = Insertion("inserted", type(model).__name__, "", "", start, host=host)
+    with changed_host(model, how, example, keep=True):
+        hangings, done = prepare(how, model, attention, where, position, example, options)
     for one in hangings:
         attach(one.target, one.holder, one.before, one.shown)
     guard_loading(model)
@@ -121,6 +130,7 @@ def remove_(model: nn.Module) -> Insertion:
     """
     refuse_wrapped(model)
     removed = detach_all(model)
+    restore_host_(model)
     if not removed:
         raise ValueError(
             expected("remove_", "a model with inserted attentions", Words("none in it"))

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+HOSTS = {"last_stride_1": "the last stage that halved the map keeps its size (GSoP-Net)"}
+"""Changes to the network itself."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -44,6 +47,7 @@ class Insertion:
         where: Preset or patterns.
         start: ``"paper"`` or ``"identity"``.
         sites: The places, in the order in which they run.
+        host: What was changed in the network itself, or None.
     """
 
     action: str
@@ -51,7 +55,8 @@ class Insertion:
     attention: str
     where: str
     start: str
-    sites: tuple[Site, ...]
+    sites: tuple[Site, ...] = ()
+    host: str | None = None
 
     @property
     def params(self) -> int:
@@ -76,9 +81,11 @@ class Insertion:
         head = f"{self.action} {self.attention} at {count} of {self.model}"
         if self.action == "removed":
             return f"{head}: -{self.params:,} parameters"
-        head += f": +{self.params:,} parameters, +{self.macs / 1e9:.3f} GMAC an image"
+        head += f": {self.params:+,} parameters, {self.macs / 1e9:+.3f} GMAC an image"
         if self.start == "identity":
             head += ", output unchanged until it opens"
+        if self.host is not None:
+            head += f"; {HOSTS[self.host]}"
         rows = [("site", "channels", "map", "parameters", "MMAC")]
         rows += [
             (

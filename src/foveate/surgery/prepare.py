@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -37,17 +37,20 @@ class Hanging:
 
 
 def prepare(
-    action: str,
+    how: Insertion,
     model: nn.Module,
     attention: Attention,
     where: Sites | None,
-    start: str,
     position: str,
     example: Any,
     options: dict[str, Any],
 ) -> tuple[list[Hanging], Insertion]:
-    """Check and build everything, so that what is left to do cannot fail."""
-    check_choice("insert_", "start", start, ("paper", "identity"))
+    """Check and build everything, so that what is left to do cannot fail.
+
+    Returns:
+        The attentions, and ``how`` with what is known now.
+    """
+    check_choice("insert_", "start", how.start, ("paper", "identity"))
     check_choice("insert_", "position", position, ("after", "before"))
     spec = _spec(model, attention, options)
     found, site, records = _find(model, attention, spec, where, example)
@@ -59,7 +62,7 @@ def prepare(
         place = place_of(one, seat, every, memory)
         built = _make(model, attention, spec, place, one, options)
         borrows = spec is not None and spec.borrows_kernel
-        identity = start == "identity"
+        identity = how.start == "identity"
         holder = Inserted(_name(attention), one.name, built, identity, one.at, borrows)
         holder.to(one.record.output.device, one.record.output.dtype)
         holder.train(one.module.training)
@@ -78,7 +81,7 @@ def prepare(
                 openness=holder.openness,
             )
         )
-    done = Insertion(action, type(model).__name__, _name(attention), site, start, tuple(sites))
+    done = replace(how, attention=_name(attention), where=site, sites=tuple(sites))
     return hangings, done
 
 
