@@ -10,8 +10,10 @@ from foveate.attention.das_lite import DASLite
 from foveate.attention.dcn import DeformableConv
 from foveate.attention.dcnv2 import ModulatedDeformableConv
 from foveate.attention.eca import EfficientChannelAttention
+from foveate.attention.ema import EfficientMultiScaleAttention
 from foveate.attention.emca import EfficientMultiscaleChannelAttention
 from foveate.attention.gc import GlobalContext
+from foveate.attention.ge import GatherExcite
 from foveate.attention.gsop import GlobalSecondOrderPooling
 from foveate.attention.nl import NonLocal
 from foveate.attention.rcca import RecurrentCrissCrossAttention
@@ -41,7 +43,9 @@ __all__ = [
     "DeformableConv",
     "DoubleAttention",
     "EfficientChannelAttention",
+    "EfficientMultiScaleAttention",
     "EfficientMultiscaleChannelAttention",
+    "GatherExcite",
     "GlobalContext",
     "GlobalSecondOrderPooling",
     "ModulatedDeformableConv",
