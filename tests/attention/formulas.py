@@ -23,7 +23,7 @@ def check_formula(module, formula, shape, training=False, vanishing=()):
     buffers = {name: value.clone() for name, value in module.named_buffers()}
     got, want = module(x), formula({**learned, **buffers}, x)
     assert_same(got, want)
-    upstream = torch.randn(shape, dtype=torch.float64)
+    upstream = torch.randn_like(got)
     leaves = {"x": x, **learned}
     both = [torch.autograd.grad(y, leaves.values(), upstream) for y in (got, want)]
     for name, ours, plain in zip(leaves, *both, strict=True):
