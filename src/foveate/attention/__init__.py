@@ -15,6 +15,7 @@ from foveate.attention.emca import EfficientMultiscaleChannelAttention
 from foveate.attention.gc import GlobalContext
 from foveate.attention.ge import GatherExcite
 from foveate.attention.gsop import GlobalSecondOrderPooling
+from foveate.attention.mpm import MixedPooling
 from foveate.attention.nl import NonLocal
 from foveate.attention.rcca import RecurrentCrissCrossAttention
 from foveate.attention.registry import (
@@ -29,6 +30,7 @@ from foveate.attention.se import SqueezeExcite
 from foveate.attention.simam import SimpleAttention
 from foveate.attention.sk import SelectiveKernel
 from foveate.attention.splat import SplitAttention
+from foveate.attention.spm import StripPooling
 from foveate.attention.triplet import TripletAttention
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "GatherExcite",
     "GlobalContext",
     "GlobalSecondOrderPooling",
+    "MixedPooling",
     "ModulatedDeformableConv",
     "NonLocal",
     "RecurrentCrissCrossAttention",
@@ -55,6 +58,7 @@ __all__ = [
     "SimpleAttention",
     "SplitAttention",
     "SqueezeExcite",
+    "StripPooling",
     "TripletAttention",
     "attention_spec",
     "check_options",
