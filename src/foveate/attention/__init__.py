@@ -27,6 +27,7 @@ from foveate.attention.registry import (
     register,
 )
 from foveate.attention.se import SqueezeExcite
+from foveate.attention.shuffle import ShuffleAttention
 from foveate.attention.simam import SimpleAttention
 from foveate.attention.sk import SelectiveKernel
 from foveate.attention.splat import SplitAttention
@@ -55,6 +56,7 @@ __all__ = [
     "NonLocal",
     "RecurrentCrissCrossAttention",
     "SelectiveKernel",
+    "ShuffleAttention",
     "SimpleAttention",
     "SplitAttention",
     "SqueezeExcite",
