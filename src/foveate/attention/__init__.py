@@ -4,17 +4,23 @@ from foveate.attention.a2 import DoubleAttention
 from foveate.attention.bam import BottleneckAttention
 from foveate.attention.cbam import ConvBlockAttention
 from foveate.attention.cca import CrissCrossAttention
+from foveate.attention.ccam import CompactChannelAttention
 from foveate.attention.coord import CoordinateAttention
+from foveate.attention.cpam import CompactPositionAttention
+from foveate.attention.danet import DualAttention
 from foveate.attention.das import DAS, DeformKernel
 from foveate.attention.das_lite import DASLite
 from foveate.attention.dcn import DeformableConv
 from foveate.attention.dcnv2 import ModulatedDeformableConv
+from foveate.attention.dra import DualRelationAttention
 from foveate.attention.eca import EfficientChannelAttention
 from foveate.attention.ema import EfficientMultiScaleAttention
 from foveate.attention.emca import EfficientMultiscaleChannelAttention
+from foveate.attention.gala import GlobalAndLocalAttention
 from foveate.attention.gc import GlobalContext
 from foveate.attention.ge import GatherExcite
 from foveate.attention.gsop import GlobalSecondOrderPooling
+from foveate.attention.mlca import MixedLocalChannelAttention
 from foveate.attention.mpm import MixedPooling
 from foveate.attention.nl import NonLocal
 from foveate.attention.rcca import RecurrentCrissCrossAttention
@@ -26,6 +32,7 @@ from foveate.attention.registry import (
     list_attentions,
     register,
 )
+from foveate.attention.scse import SpatialChannelSqueezeExcite
 from foveate.attention.se import SqueezeExcite
 from foveate.attention.shuffle import ShuffleAttention
 from foveate.attention.simam import SimpleAttention
@@ -38,6 +45,8 @@ __all__ = [
     "DAS",
     "AttentionSpec",
     "BottleneckAttention",
+    "CompactChannelAttention",
+    "CompactPositionAttention",
     "ConvBlockAttention",
     "CoordinateAttention",
     "CrissCrossAttention",
@@ -45,12 +54,16 @@ __all__ = [
     "DeformKernel",
     "DeformableConv",
     "DoubleAttention",
+    "DualAttention",
+    "DualRelationAttention",
     "EfficientChannelAttention",
     "EfficientMultiScaleAttention",
     "EfficientMultiscaleChannelAttention",
     "GatherExcite",
+    "GlobalAndLocalAttention",
     "GlobalContext",
     "GlobalSecondOrderPooling",
+    "MixedLocalChannelAttention",
     "MixedPooling",
     "ModulatedDeformableConv",
     "NonLocal",
@@ -58,6 +71,7 @@ __all__ = [
     "SelectiveKernel",
     "ShuffleAttention",
     "SimpleAttention",
+    "SpatialChannelSqueezeExcite",
     "SplitAttention",
     "SqueezeExcite",
     "StripPooling",
