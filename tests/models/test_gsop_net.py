@@ -8,8 +8,10 @@ import torch
 import torchvision
 from torch import nn
 
+import foveate
 from foveate.attention import attention_spec
 from foveate.models.gsop_net import CovarianceHead, second_order_head_
+from foveate.surgery import inserted
 from recording import RECORDED, fill_, observe
 from support import assert_same
 
@@ -145,3 +147,25 @@ def test_other_networks_are_refused():
             second_order_head_(model)
     with pytest.raises(ValueError, match="CovarianceHead expects x of shape"):
         CovarianceHead(6)(torch.rand(2, 5, 4, 4))
+
+
+@pytest.mark.parametrize("name", ["resnet50", "torchvision/resnet50"])
+def test_whole_networks_are_built_by_name(name):
+    with torch.device("meta"):
+        model = foveate.create_model(name, "gsop", network="net2", num_classes=10)
+        assert model(torch.empty(2, 3, 64, 64)).shape == (2, 10)
+    assert list(inserted(model)) == ["layer1.2.bn3", "layer2.3.bn3", "layer3.5.bn3"]
+    assert model.layer4[0].conv2.stride == (1, 1)
+    assert model.fc.in_features == 32_896
+    assert foveate.remove_(model).sites and model.layer4[0].conv2.stride == (2, 2)
+
+
+def test_whole_networks_are_saved_and_wrong_names_refused(tmp_path):
+    model = foveate.create_model("resnet18", "gsop", network="net2", num_classes=3).eval()
+    x = torch.rand(1, 3, 64, 64)
+    foveate.save(model, tmp_path)
+    assert torch.equal(foveate.load(tmp_path)(x), model(x))
+    with pytest.raises(ValueError, match=r"a network of 'gsop'; .* 'net1'"):
+        foveate.create_model("resnet18", "gsop", network="net3")
+    with pytest.raises(ValueError, match="only with an attention; got network"):
+        foveate.create_model("resnet18", network="net1")

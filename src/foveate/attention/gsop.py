@@ -80,10 +80,18 @@ def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
         "position: the released code centers by the 64 cells of its grid in place of dim, so that"
         " its matrix is a covariance for dim=64 only",
         "concat: the number of groups also divides the channels, and the kernel is at least 1",
-        "the network's stage 4 keeps its stride; the authors' has 1",
+        "the network's last stage keeps its stride; that of the authors has 1: network='net1'",
     ),
     verified=("formula in float64", "the authors' code (662a699), recorded"),
     fit=_fit,
+    networks={
+        "net1": {"host": "last_stride_1"},
+        "net2": {
+            "host": "last_stride_1",
+            "where": "post_norm:last@1..-2",
+            "head": "second_order",
+        },
+    },
 )
 class GlobalSecondOrderPooling(nn.Module):
     r"""GSoP block, $y = x \cdot \sigma(W_2\,\mathrm{rows}(\mathrm{BN}(\Sigma)))$.

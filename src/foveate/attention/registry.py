@@ -67,6 +67,8 @@ class AttentionSpec:
             its block before the block runs.
         borrows_kernel: Whether, in place of a convolution, it works with that one's weights, as
             ``module(x, weight, bias)``, instead of weights of its own.
+        networks: Whole networks of its paper by name, each the settings that
+            ``foveate.create_model`` takes for it: ``where``, ``host``, ``head``.
         undefined: Why it cannot be made, if its name is known and its definition is not.
         aliases: Other names.
     """
@@ -90,6 +92,7 @@ class AttentionSpec:
     fit: Callable[[Place, dict[str, Any]], dict[str, Any]] | None = None
     watches: bool = False
     borrows_kernel: bool = False
+    networks: dict[str, dict[str, str]] = field(default_factory=dict)
     undefined: str = ""
     aliases: tuple[str, ...] = field(default=())
 

@@ -26,7 +26,7 @@ PICKS = {
     "all": "every block",
     "first": "the first block of every stage",
     "last": "the last block of every stage",
-    "second": "every second block of every stage",
+    "second": "every second block of every stage, or its only one",
 }
 _WHOLE = ("stages", "strides")
 _FORM = "SITE, SITE:PICK, SITE@STAGES or SITE:PICK@STAGES, joined by +"
@@ -58,7 +58,7 @@ class Where:
             "all": True,
             "first": block == 1,
             "last": block == blocks,
-            "second": block % 2 == 0,
+            "second": block % 2 == 0 or blocks == 1,
         }[self.pick]
 
 

@@ -22,7 +22,10 @@ def compare(
         str | None, typer.Option(help="A timm name, or torchvision/NAME [default: resnet18].")
     ] = None,
     attentions: Annotated[
-        str, typer.Option(help="Names with commas between; none is the plain network.")
+        str,
+        typer.Option(
+            help="Names with commas between; none is the plain network, all is every one."
+        ),
     ] = "none,das,se",
     seeds: Annotated[str, typer.Option(help="How many, or a list such as 3,5,8.")] = "3",
     recipe: Annotated[Path | None, typer.Option(help="A recipe (TOML) as the base.")] = None,
@@ -37,7 +40,8 @@ def compare(
     where: Annotated[
         str | None,
         typer.Option(
-            help="stages, blocks, skips, strides, post_norm, or module patterns with commas."
+            help="A site (stages, blocks, post_norm, ...) with a choice such as post_norm:last or"
+            " stages@2..-1, or module patterns with commas."
         ),
     ] = None,
     start: Annotated[str | None, typer.Option(help="paper or identity.")] = None,

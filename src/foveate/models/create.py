@@ -9,10 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from foveate.attention import attention_spec
 from foveate.core import Words, check_choice, check_positive_int, expected, require, suggest
+from foveate.models.gsop_net import second_order_head_
 from foveate.models.stem import shrink_stem_
 from foveate.models.width import width_arguments
 from foveate.surgery import insert_, inserted, stage_ends
+
+HEADS = {"second_order": second_order_head_}
+"""What a whole network may put in place of its pooling and its classifier."""
 
 _TORCHVISION = "torchvision/"
 
@@ -24,6 +29,8 @@ def create_model(
     *,
     start: str = "paper",
     position: str = "after",
+    network: str | None = None,
+    host: str | None = None,
     num_classes: int = 1000,
     pretrained: bool = False,
     stem: str = "imagenet",
@@ -40,6 +47,9 @@ def create_model(
         where: Sites, see :func:`foveate.insert_`; None takes the attention's own.
         start: ``"paper"`` or ``"identity"``.
         position: ``"after"`` the last activation of each site or ``"before"`` it.
+        network: A whole network of the attention's paper, such as ``"net1"`` of ``"gsop"``: its
+            sites, its changes to the network and its head; what is given beside it counts more.
+        host: A change to the network itself, see :func:`foveate.insert_`.
         num_classes: Outputs of the classifier.
         pretrained: Whether to load published weights (they are downloaded once).
         stem: ``"imagenet"``, or ``"small"`` for images of 32 pixels or so: a 3x3 convolution of
@@ -72,14 +82,27 @@ def create_model(
     model = _plain(name, num_classes, pretrained, width, in_chans)
     if stem == "small":
         shrink_stem_(model)
-    if attention in (None, "none"):
-        if options or where is not None:
-            got = ", ".join([*options, *(["where"] if where is not None else [])])
+    if attention is None or attention == "none":
+        given = {**options, "where": where, "network": network, "host": host}
+        got = ", ".join(name for name, value in given.items() if value is not None)
+        if got:
             raise ValueError(expected("create_model", "options only with an attention", Words(got)))
     else:
         if example is None and stem == "small":
             example = torch.zeros(1, in_chans, 64, 64)
-        insert_(model, attention, where, start=start, position=position, example=example, **options)
+        whole = _whole(attention, network)
+        insert_(
+            model,
+            attention,
+            whole.get("where") if where is None else where,
+            start=start,
+            position=position,
+            host=whole.get("host") if host is None else host,
+            example=example,
+            **options,
+        )
+        if "head" in whole:
+            HEADS[whole["head"]](model)
     # What rebuilds this very network, without pickle.
     model.foveate_spec = {  # type: ignore[assignment]
         "name": name,
@@ -87,6 +110,8 @@ def create_model(
         "where": where,
         "start": start,
         "position": position,
+        "network": network,
+        "host": host,
         "num_classes": num_classes,
         "stem": stem,
         "width": width,
@@ -95,6 +120,17 @@ def create_model(
         "sites": list(inserted(model)),
     }
     return model
+
+
+def _whole(attention: str, network: str | None) -> dict[str, str]:
+    """The settings of a whole network of an attention's paper."""
+    if network is None:
+        return {}
+    known = attention_spec(attention).networks
+    if network not in known:
+        rule = f"a network of {attention!r}"
+        raise ValueError(expected("create_model", rule, network, suggest(network, known)))
+    return known[network]
 
 
 def list_models(pattern: str = "*") -> list[str]:

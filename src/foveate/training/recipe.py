@@ -49,6 +49,8 @@ class DataSection(Section):
 class ModelSection(Section):
     """The network, the attention put into it, and how that attention starts.
 
+    ``network`` and ``host`` are those of :func:`foveate.create_model`.
+
     ``opening`` counts only with ``start = "identity"``: ``"learn"`` trains the openness,
     ``"linear"`` raises it from 0 to 1 over the first ``opening_epochs``.
     """
@@ -58,6 +60,8 @@ class ModelSection(Section):
     where: str | list[str] | None = None
     start: Literal["paper", "identity"] = "paper"
     position: Literal["after", "before"] = "after"
+    network: str | None = None
+    host: str | None = None
     opening: Literal["learn", "linear"] = "learn"
     opening_epochs: float = Field(default=1.0, gt=0)
     stem: Literal["imagenet", "small"] = "imagenet"

@@ -17,6 +17,7 @@ from foveate.training.toml import describe_errors, read_toml, write_toml
 
 PLAIN = "none"
 CONTROL = "wider"
+ALL = "all"
 # A label names folders and rows, and "-seed3" at its end would be read as a seed.
 _LABEL = re.compile(r"(?!.*-seed\d+$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -49,7 +50,8 @@ class Study(Section):
 
     Args:
         name: A title.
-        attentions: Registry names, ``"none"`` (the plain network) among them.
+        attentions: Registry names, ``"none"`` (the plain network) among them; ``"all"`` stands for
+            the plain network and everything that the registry can make.
         seeds: Seeds of the runs; a number n stands for 0 to n - 1. Seed k drives initial weights,
             order and augmentation alike for every attention, so results are paired by seed.
         control: Whether to add the label ``"wider"``: the plain network, widened until it has as
@@ -82,6 +84,14 @@ class Study(Section):
                 raise ValueError("a study needs at least one seed")
             return list(range(value))
         return value
+
+    @field_validator("attentions", mode="after")
+    @classmethod
+    def _all_of_them(cls, value: list[str]) -> list[str]:
+        if ALL not in value:
+            return value
+        named = [name for name in value if name != ALL]
+        return list(dict.fromkeys([PLAIN, *list_attentions(), *named]))
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> Study:
@@ -143,6 +153,8 @@ class Study(Section):
                 "model.where": None,
                 "model.start": "paper",
                 "model.position": "after",
+                "model.network": None,
+                "model.host": None,
             }
         elif label in self.gated:
             variant = self.gated[label]

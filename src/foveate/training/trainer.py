@@ -124,6 +124,8 @@ def build(model: ModelSection, classes: int, size: int) -> nn.Module:
         model.where,
         start=model.start,
         position=model.position,
+        network=model.network,
+        host=model.host,
         num_classes=classes,
         pretrained=model.pretrained,
         stem=model.stem,
