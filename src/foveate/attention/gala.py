@@ -152,7 +152,8 @@ class GlobalAndLocalAttention(nn.Module):
         gate = gate.to(torch.promote_types(gate.dtype, torch.float32))
         squares = gate.square().mean(1, keepdim=True)
         norm = torch.linalg.vector_norm(squares, dim=(2, 3), keepdim=True)
-        return squares / norm.clamp_min(1e-12)
+        out: Tensor = squares / norm.clamp_min(1e-12)
+        return out
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every value of x."""
