@@ -6,8 +6,6 @@ from torch.nn import functional
 
 import foveate
 from foveate.attention import (
-    ConvBlockAttention,
-    EfficientChannelAttention,
     GlobalContext,
     SqueezeExcite,
     attention_spec,
@@ -57,48 +55,6 @@ def test_se_is_its_formula():
     assert_same(module(x), x * gate[:, :, None, None])
 
 
-def test_eca_is_its_formula():
-    module = EfficientChannelAttention(64).double()
-    x = torch.randn(2, 64, 5, 6, dtype=torch.float64)
-    kernel = module.layer.conv.weight
-    gate = functional.conv1d(x.mean((2, 3))[:, None], kernel, padding=kernel.shape[-1] // 2)
-    assert_same(module(x), x * gate[:, 0, :, None, None].sigmoid())
-
-
-@pytest.mark.parametrize(
-    ("channels", "kernel"), [(64, 3), (128, 5), (256, 5), (512, 5), (1024, 5), (2048, 7)]
-)
-def test_eca_kernels_follow_the_paper(channels, kernel):
-    assert attention_spec("eca").params(channels) == kernel
-    assert EfficientChannelAttention(channels).layer.conv.kernel_size == (kernel,)
-    assert EfficientChannelAttention(channels, kernel=9).layer.conv.kernel_size == (9,)
-
-
-def test_cbam_is_its_formula():
-    module = ConvBlockAttention(32).double().eval()
-    x = torch.randn(2, 32, 8, 9, dtype=torch.float64)
-    weights = dict(module.layer.named_parameters())
-    first, second = weights["channel.fc1.weight"].flatten(1), weights["channel.fc2.weight"]
-    second = second.flatten(1)
-
-    def mlp(pooled):
-        hidden = (pooled @ first.T + weights["channel.fc1.bias"]).relu()
-        return hidden @ second.T + weights["channel.fc2.bias"]
-
-    channel = (mlp(x.mean((2, 3))) + mlp(x.amax((2, 3)))).sigmoid()
-    weighed = x * channel[:, :, None, None]
-    # The spatial norm starts with scale 0: the spatial gate is one half everywhere.
-    assert_same(module(x), weighed / 2)
-    norm = module.layer.spatial.conv.bn
-    assert norm.momentum == 0.01
-    with torch.no_grad():
-        norm.weight.fill_(1.5)
-    pooled = torch.stack([weighed.mean(1), weighed.amax(1)], 1)
-    spatial = functional.conv2d(pooled, module.layer.spatial.conv.conv.weight, padding=3)
-    spatial = (1.5 * spatial / (1 + 1e-5) ** 0.5).sigmoid()
-    assert_same(module(x), weighed * spatial)
-
-
 def test_gc_is_its_formula():
     module = GlobalContext(32).double()
     x = torch.randn(2, 32, 5, 6, dtype=torch.float64)
@@ -120,11 +76,7 @@ def test_gc_is_its_formula():
 def test_se_without_bias_and_other_options():
     counted = sum(w.numel() for w in SqueezeExcite(32, reduction=4, bias=False).parameters())
     assert counted == 2 * 32 * 8 == attention_spec("se").params(32, reduction=4, bias=False)
-    for build, text in (
-        (lambda: SqueezeExcite(8, reduction=0), "reduction >= 1"),
-        (lambda: EfficientChannelAttention(8, kernel=4), "odd kernel"),
-        (lambda: ConvBlockAttention(8, kernel=2), "odd kernel"),
-    ):
+    for build, text in ((lambda: SqueezeExcite(8, reduction=0), "reduction >= 1"),):
         with pytest.raises(ValueError, match=text):
             build()
 

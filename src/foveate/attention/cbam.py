@@ -28,14 +28,19 @@ def _params(channels: int, reduction: int = 16, kernel: int = 7) -> int:
     params=_params,
     extra="models",
     official=Official("Jongchan/attention-module", "459efad", "MODELS/cbam.py", "MIT"),
-    departs=("the spatial kernel sees mean then maximum; the official one maximum then mean",),
+    departs=(
+        "the spatial kernel sees mean then maximum; the official one maximum then mean",
+        "places of an equal maximum share its gradient; the official code gives it to one",
+    ),
+    verified=("formula and gradients in float64", "the authors' code (459efad), recorded"),
 )
 class ConvBlockAttention(nn.Module):
     r"""CBAM, $y = M_s(x') \cdot x'$ with $x' = M_c(x) \cdot x$.
 
     $M_c$ is a shared MLP with biases on the mean and the maximum of every channel, $M_s$ a
-    convolution and a BatchNorm over the mean and maximum of every position. The BatchNorm starts
-    with scale 0 and momentum 0.01, as in the official code.
+    convolution and a BatchNorm over the mean and maximum of every position. The BatchNorm has
+    momentum 0.01 and starts with scale 0, so that $M_s$ starts at one half; the kernel and the
+    biases start as in the official network too.
 
     Args:
         channels: Channels C of the input, at least 1.
@@ -64,13 +69,15 @@ class ConvBlockAttention(nn.Module):
         check_odd(who, "kernel", kernel)
         layers: Any = require("timm.layers.cbam", "models", who)
         hidden = max(1, channels // reduction)
-        self.layer: nn.Module = layers.CbamModule(
+        self.layer: Any = layers.CbamModule(
             channels, rd_channels=hidden, spatial_kernel_size=kernel, mlp_bias=True
         )
-        norms = [module for module in self.layer.modules() if isinstance(module, nn.BatchNorm2d)]
-        for norm in norms:
-            norm.momentum = 0.01
-            nn.init.zeros_(norm.weight)
+        spatial = self.layer.spatial.conv
+        spatial.bn.momentum = 0.01
+        nn.init.zeros_(spatial.bn.weight)
+        nn.init.kaiming_normal_(spatial.conv.weight, mode="fan_out")
+        for fc in (self.layer.channel.fc1, self.layer.channel.fc2):
+            nn.init.zeros_(fc.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every channel, then every position of x."""
