@@ -11,6 +11,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float = 1.0) -> Ten
 
     $y_p = \sum_k \mathrm{softmax}_k(s\,q_p \cdot k_k)\,v_k$. Products and softmax are float32 or
     wider inside, in half precision too, and no P x K matrix is kept where a fused kernel runs.
+    Fused kernels have neither second derivatives nor forward mode; within
+    ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` there are both.
 
     Args:
         query: The queries, one column each.

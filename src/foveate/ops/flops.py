@@ -43,6 +43,12 @@ def _mean_flops(input_shape: Any, *_: Any, out_shape: Any, **__: Any) -> int:
     return _pool_flops(input_shape, out_shape=out_shape) if pooled else 0
 
 
+def _attention_flops(query_shape: Any, key_shape: Any, value_shape: Any, *_: Any, **__: Any) -> int:
+    # Likenesses of queries and keys, then sums of values; torch up to 2.13 counts none on a CPU.
+    widths = query_shape[-1] + value_shape[-1]
+    return int(2 * _size(query_shape[:-1]) * key_shape[-2] * widths)
+
+
 def deform_conv2d_flops(
     input_shape: Any, weight_shape: Any, *_: Any, out_shape: Any, **__: Any
 ) -> int:
@@ -127,6 +133,7 @@ def flop_formulas() -> dict[Any, Callable[..., int]]:
         _ATEN.native_layer_norm: _layer_norm_flops,
         _ATEN._adaptive_avg_pool2d: _pool_flops,
         _ATEN.mean: _mean_flops,
+        _ATEN._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
     }
     own = torch.ops.foveate
     for name, formula in _OWN.items():
