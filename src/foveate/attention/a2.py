@@ -1,6 +1,6 @@
 """Double attention: gather global features into a few bags, hand them out to every position.
 
-Paper: Chen et al., A2-Nets: Double Attention Networks, arXiv:1810.11579, eq. 3-5.
+Paper: Chen et al., A2-Nets: Double Attention Networks, arXiv:1810.11579, section 3.
 """
 
 from __future__ import annotations
