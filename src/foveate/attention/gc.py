@@ -29,6 +29,7 @@ def _params(channels: int, reduction: int = 16) -> int:
     extra="models",
     identity_at_init=True,
     official=Official("xvjiarui/GCNet", "029db54", "mmdet/ops/gcb/context_block.py", "Apache-2.0"),
+    verified=("formula and gradients in float64", "the authors' code (029db54), recorded"),
 )
 class GlobalContext(nn.Module):
     r"""Global context block, $y = x + W_2\,\mathrm{relu}(\mathrm{LN}(W_1 \sum_p a_p x_p))$.

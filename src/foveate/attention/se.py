@@ -28,6 +28,9 @@ def _params(channels: int, reduction: int = 16, bias: bool = True) -> int:
     params=_params,
     extra="models",
     official=Official("hujie-frank/SENet", "0262d43", "models/SE-ResNet-50.prototxt", "Apache-2.0"),
+    verified=(
+        "formula and gradients in float64; nothing recorded, as the official code is for Caffe",
+    ),
 )
 class SqueezeExcite(nn.Module):
     r"""Squeeze-and-excitation gate, $y = x \cdot \sigma(W_2\,\mathrm{relu}(W_1\,\bar{x}))$.
