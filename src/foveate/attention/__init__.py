@@ -20,6 +20,7 @@ from foveate.attention.gala import GlobalAndLocalAttention
 from foveate.attention.gc import GlobalContext
 from foveate.attention.ge import GatherExcite
 from foveate.attention.gsop import GlobalSecondOrderPooling
+from foveate.attention.lka import LargeKernelAttention
 from foveate.attention.mlca import MixedLocalChannelAttention
 from foveate.attention.mpm import MixedPooling
 from foveate.attention.nl import NonLocal
@@ -63,6 +64,7 @@ __all__ = [
     "GlobalAndLocalAttention",
     "GlobalContext",
     "GlobalSecondOrderPooling",
+    "LargeKernelAttention",
     "MixedLocalChannelAttention",
     "MixedPooling",
     "ModulatedDeformableConv",
