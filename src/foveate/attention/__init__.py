@@ -21,6 +21,7 @@ from foveate.attention.gc import GlobalContext
 from foveate.attention.ge import GatherExcite
 from foveate.attention.gsop import GlobalSecondOrderPooling
 from foveate.attention.lka import LargeKernelAttention
+from foveate.attention.lsk import LargeSelectiveKernel
 from foveate.attention.mlca import MixedLocalChannelAttention
 from foveate.attention.mpm import MixedPooling
 from foveate.attention.nl import NonLocal
@@ -65,6 +66,7 @@ __all__ = [
     "GlobalContext",
     "GlobalSecondOrderPooling",
     "LargeKernelAttention",
+    "LargeSelectiveKernel",
     "MixedLocalChannelAttention",
     "MixedPooling",
     "ModulatedDeformableConv",
