@@ -7,6 +7,7 @@ from foveate.attention.cca import CrissCrossAttention
 from foveate.attention.ccam import CompactChannelAttention
 from foveate.attention.coord import CoordinateAttention
 from foveate.attention.cpam import CompactPositionAttention
+from foveate.attention.csa_parallel import ParallelGates
 from foveate.attention.danet import DualAttention
 from foveate.attention.das import DAS, DeformKernel
 from foveate.attention.das_lite import DASLite
@@ -71,6 +72,7 @@ __all__ = [
     "MixedPooling",
     "ModulatedDeformableConv",
     "NonLocal",
+    "ParallelGates",
     "RecurrentCrissCrossAttention",
     "SelectiveKernel",
     "ShuffleAttention",
