@@ -26,6 +26,7 @@ from foveate.attention.lsk import LargeSelectiveKernel
 from foveate.attention.mlca import MixedLocalChannelAttention
 from foveate.attention.mpm import MixedPooling
 from foveate.attention.nl import NonLocal
+from foveate.attention.ofdet import OFDet
 from foveate.attention.rcca import RecurrentCrissCrossAttention
 from foveate.attention.registry import (
     AttentionSpec,
@@ -72,6 +73,7 @@ __all__ = [
     "MixedPooling",
     "ModulatedDeformableConv",
     "NonLocal",
+    "OFDet",
     "ParallelGates",
     "RecurrentCrissCrossAttention",
     "SelectiveKernel",
