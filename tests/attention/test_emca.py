@@ -7,6 +7,7 @@ import pytest
 import torch
 from formulas import check_formula
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from foveate.attention import EfficientMultiscaleChannelAttention, attention_spec
 from foveate.attention.place import Memory, Place
@@ -236,3 +237,20 @@ def test_wrong_options_are_named(option):
         EfficientMultiscaleChannelAttention(8, **{option: 0})
     with pytest.raises(ValueError, match="Attention expects an odd kernel; got 4"):
         EfficientMultiscaleChannelAttention(8, kernel=4)
+
+
+def test_checkpointed_parts_give_the_same_gradients():
+    torch.manual_seed(1)
+    network = fill_(Network((4, 8, 16)).double())
+    x = torch.rand(2, 4, 5, 4, dtype=torch.float64)
+    learned = [weight for weight in network.parameters() if weight.requires_grad]
+    wanted = torch.autograd.grad(network(x).square().sum(), learned)
+
+    def block(y, convolution, gate):
+        gate.see_input(y)
+        return gate(convolution(y))
+
+    for both in zip(network.convolutions, network.gates, strict=True):
+        x = checkpoint(block, x, *both, use_reentrant=False)
+    for got, want in zip(torch.autograd.grad(x.square().sum(), learned), wanted, strict=True):
+        assert_same(got, want)

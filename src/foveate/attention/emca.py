@@ -80,7 +80,9 @@ class EfficientMultiscaleChannelAttention(nn.Module):
     In the first block of a stage $y = x\,(1 + l)$.
 
     The last block of every stage leaves its means in the memory that all modules of a network
-    share; gradients flow through it. The stem's come by :meth:`see_input`.
+    share; gradients flow through it. The stem's come by :meth:`see_input`. What runs parts of a
+    network out of order sees another memory: checkpoint activations with ``use_reentrant=False``,
+    and train on several devices by DistributedDataParallel rather than DataParallel.
 
     Args:
         channels: Channels C of the input, at least 1.
