@@ -37,7 +37,7 @@ def _params(channels: int, **given: Any) -> int:
     ),
     departs=(
         "half of the plain convolution at the start, as in the paper; mask_scale=2 starts as it",
-        "displacements and mask see as far as the kernel: dilated with it, where the authors' are not",
+        "the predictor is dilated with the kernel; the authors' is not",
         "trains all weights alike; the paper slows those of displacement and mask tenfold",
     ),
     verified=(
