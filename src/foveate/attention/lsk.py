@@ -33,6 +33,7 @@ def _params(channels: int) -> int:
     departs=(
         "the paper builds a network of its own around it; at post_norm it stays in the residual"
         " branch, as there, and its unbounded weights leave the skip alone",
+        "channels of an equal maximum share its gradient; the official code gives it to one",
     ),
     verified=("formula in float64",),
 )
