@@ -1,10 +1,11 @@
 """Make what the documentation shows from the project itself.
 
-python docs/build.py                       README's tables from the registry and docs/results
+python docs/build.py                       the tables of README and docs/attentions.md
 python docs/build.py --check               the same, but only say whether they are up to date
 python docs/build.py --picture             docs/images/first-look.png (trains for a few minutes)
 python docs/build.py --plot                docs/images/scaling.png from benchmarks/results
 python docs/build.py --add STUDY NAME      keep a study's numbers as docs/results/NAME.json
+python docs/build.py --zoo RESULT          count every attention, with the times of a benchmark
 """
 
 from __future__ import annotations
@@ -25,25 +26,64 @@ RESULTS = DOCS / "results"
 MEASURED = DOCS.parent / "benchmarks" / "results"
 PICTURE = DOCS / "images" / "first-look.png"
 PLOT = DOCS / "images" / "scaling.png"
-CHANNELS = 256
+PAGES = (README, DOCS / "attentions.md")
+# Headings whose lines are shown as code.
+_CODE = ("options", "whole networks")
 
 
-def attentions_table() -> str:
-    """Every attention of the registry as a Markdown table."""
-    from foveate import attention_spec, list_attentions
+def zoo_table(page: str = "") -> str:
+    """Every attention of the registry as a Markdown table; a short one with links to ``page``."""
+    from foveate.attention import attention_spec, list_attentions
+    from foveate.bench.zoo import plain_words, read_zoo
 
+    zoo, heads = read_zoo(), ["name", "attention", "kind", "year"]
+    numbers = (
+        ["parameters", "MACs", "forward"] if page else ["parameters", "MACs", "forward", "step"]
+    )
+    heads += numbers if page else ["default site", *numbers, "paper"]
     lines = [
-        f"| name | attention | kind | year | default site | parameters at C = {CHANNELS} | paper |",
-        "|---|---|---|---|---|---:|---|",
+        "| " + " | ".join(heads) + " |",
+        "|" + "|".join("---:" if head in numbers else "---" for head in heads) + "|",
     ]
-    for name in list_attentions():
+    for name in list_attentions(undefined=True):
+        spec, cost = attention_spec(name), zoo.costs.get(name)
+        texts = cost.texts if cost else ("-",) * 4
+        cells = [f"[`{name}`]({page}#{name})", spec.title, spec.kind, str(spec.year)]
+        if page:
+            cells += texts[:3]
+        else:
+            paper = f"[{spec.paper}]({spec.link})" if spec.link else spec.paper
+            site = "not made" if spec.undefined else f"`{spec.site}`"
+            cells += [site, *texts, paper]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", plain_words() + " MACs are counted in full, norms included."])
+
+
+def sites_table() -> str:
+    """Every site as a row."""
+    from foveate.surgery import SITES
+
+    rows = [f"| `{site}` | {meaning} |" for site, meaning in SITES.items()]
+    return "\n".join(["| site | what it is |", "|---|---|", *rows])
+
+
+def attention_cards() -> str:
+    """Everything that is known about each attention, a section each."""
+    from foveate.attention import attention_spec, list_attentions
+    from foveate.attention.card import facts
+
+    parts = []
+    for name in list_attentions(undefined=True):
         spec = attention_spec(name)
-        paper = f"[{spec.paper}](https://arxiv.org/abs/{spec.paper})"
-        lines.append(
-            f"| `{name}` | {spec.title} | {spec.kind} | {spec.year} | `{spec.site}` |"
-            f" {spec.params(CHANNELS):,} | {paper} |"
-        )
-    return "\n".join(lines)
+        parts += [f"### {name}", "", f"{spec.title} ({spec.kind}, {spec.year}).", ""]
+        for head, lines in facts(spec).items():
+            if head in _CODE or len(lines) == 1:
+                shown = [f"`{line}`" if head in _CODE else line for line in lines]
+                parts += [f"- **{head}**: {', '.join(shown)}"] if shown else []
+            elif lines:
+                parts += [f"- **{head}**:", *(f"  - {line}" for line in lines)]
+        parts.append("")
+    return "\n".join(parts).rstrip()
 
 
 def results_table() -> str:
@@ -119,10 +159,13 @@ def plot() -> Path:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "attentions": attentions_table,
+    "attention-cards": attention_cards,
+    "attentions": partial(zoo_table, "docs/attentions.md"),
     "costs": costs_table,
     "performance": partial(measured, "performance"),
     "results": results_table,
+    "sites": sites_table,
+    "zoo": zoo_table,
     "scaling": partial(measured, "scaling"),
 }
 
@@ -132,7 +175,7 @@ def fill(text: str) -> str:
     for name, table in TABLES.items():
         begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
         if (begin in text) != (end in text):
-            raise SystemExit(f"{README.name}: one of the markers {begin} and {end} is missing")
+            raise SystemExit(f"one of the markers {begin} and {end} is missing")
         if begin in text:
             pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
             made = f"{begin}\n{table()}\n{end}"
@@ -287,6 +330,7 @@ def main() -> None:
     parser.add_argument("--picture", action="store_true", help="make the README's picture")
     parser.add_argument("--plot", action="store_true", help="draw the scaling of the gate")
     parser.add_argument("--add", nargs=2, metavar=("STUDY", "NAME"), help="keep a study's numbers")
+    parser.add_argument("--zoo", metavar="RESULT", help="count and time every attention anew")
     arguments = parser.parse_args()
     if arguments.picture:
         print(picture())
@@ -294,12 +338,18 @@ def main() -> None:
         print(plot())
     if arguments.add:
         print(add_results(*arguments.add))
-    old = README.read_text(encoding="utf-8") if README.is_file() else ""
-    new = fill(old)
-    if arguments.check and new != old:
-        sys.exit(f"{README.name} is not up to date; run: python docs/build.py")
-    if new != old:
-        README.write_text(new, encoding="utf-8")
+    if arguments.zoo:
+        from foveate.bench import read_result
+        from foveate.bench.zoo import write_zoo
+
+        write_zoo(read_result(Path(arguments.zoo)))
+    for page in PAGES:
+        old = page.read_text(encoding="utf-8")
+        new = fill(old)
+        if arguments.check and new != old:
+            sys.exit(f"{page.name} is not up to date; run: python docs/build.py")
+        if new != old:
+            page.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def test_files_are_not_copies_of_each_other():
 
 
 def test_every_attention_file_is_registered_and_tested_by_a_closed_form():
-    support = {"__init__", "place", "registry", "where"}
+    support = {"__init__", "card", "place", "registry", "where"}
     files = {path.stem for path in (SRC / "attention").glob("*.py")} - support
     assert files == set(foveate.list_attentions(undefined=True))
     tests = "\n".join(path.read_text() for path in (ROOT / "tests/attention").glob("*.py"))

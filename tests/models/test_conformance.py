@@ -54,7 +54,7 @@ ORACLE = {
     "nl, one": ("nl", {"where": ["layer3.4"]}, (_, 27_658_792, _, _)),
     "nl, five": ("nl", {}, (_, 32_915_496, _, _)),
     "a2, five of C/4": ("a2", {}, (_, 29_234_216, _, _)),
-    "a2, five of C/2": ("a2", {"ratio_m": 0.5, "ratio_n": 0.5}, (_, 32_907_304, _, _)),
+    "a2, five of C/2": ("a2", {"feature_ratio": 0.5, "map_ratio": 0.5}, (_, 32_907_304, _, _)),
     "emca": ("emca", {}, (11_689_628, 25_557_293, 44_549_693, _)),
     "emca on se, its published size": (
         *("se", {"where": "post_norm:first", "bias": False}),
