@@ -463,7 +463,7 @@ class Twice(nn.Module):
         ({"where": 5}, TypeError, "a list of patterns"),
         ({"where": "layer?"}, ValueError, r"where=\['layer\?'\]"),
         ({"where": "stage"}, ValueError, "did you mean 'stages'"),
-        ({"attention": "dsa"}, ValueError, "did you mean 'das'"),
+        ({"attention": "dass"}, ValueError, "did you mean 'das'"),
         ({"alpha": 0}, ValueError, r"alpha in \(0, 1\]"),
         ({"alhpa": 0.1}, ValueError, "did you mean 'alpha'"),
         ({"start": "zero"}, ValueError, "known start"),

@@ -75,7 +75,7 @@ class CrissCrossAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add to every position of x what it attends to on its cross."""
         check_feature_map("CrissCrossAttention", x, self.channels)
-        height, width = x.shape[2:]
+        height = x.shape[2]
         query, key, value = self.query(x), self.key(x), self.value(x)
         # A position is in its row and in its column: the column leaves it out.
         itself = torch.diag(x.new_full((height,), -math.inf))

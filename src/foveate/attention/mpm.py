@@ -29,7 +29,7 @@ def _params(channels: int, bins: Sequence[int] = (20, 12)) -> int:
 @register(
     name="mpm",
     title="Mixed pooling module",
-    kind="spatial",
+    kind="both",
     paper="2003.13328",
     year=2020,
     site="stages@-1",

@@ -98,7 +98,7 @@ def attention_contest(case: Case) -> Contest:
     """Every attention of the registry beside an ordinary convolution of as many channels."""
     builds = {CONV: _conv} | {name: partial(_attention, name) for name in list_attentions()}
     people = tuple(
-        Contestant(name, build, build, reasons=_too_small(name, case))
+        Contestant(name, build, build, reasons=_undefined(name, case))
         for name, build in builds.items()
     )
     return Contest("attention", case, people, CONV, checks=((case, None, torch.float64),))
@@ -112,9 +112,19 @@ def _attention(name: str, case: Case) -> nn.Module:
     return create_attention(name, case.channels)
 
 
-def _too_small(name: str, case: Case) -> tuple[str, ...]:
-    least = 1 if name == CONV else attention_spec(name).min_pixels
-    return () if case.height * case.width >= least else (f"it needs {least} pixels",)
+def _undefined(name: str, case: Case) -> tuple[str, ...]:
+    """Why an attention is not defined on a map."""
+    if name == CONV:
+        return ()
+    spec = attention_spec(name)
+    reasons = {
+        f"it needs {spec.min_pixels} pixels": case.height * case.width < spec.min_pixels,
+        f"it needs {spec.min_side} pixels a side": min(case.height, case.width) < spec.min_side,
+        f"it needs a multiple of {spec.channel_multiple} channels": case.channels
+        % spec.channel_multiple
+        > 0,
+    }
+    return tuple(reason for reason, holds in reasons.items() if holds)
 
 
 def network_contest(network: str, side: int, attentions: list[str] | None = None) -> Contest:
