@@ -30,6 +30,16 @@ def test_the_first_lines_of_the_readme_run_and_say_what_they_promise():
     assert "'das'" in text
 
 
+def test_the_other_code_of_the_readme_runs_after_it():
+    import timm
+
+    import foveate
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        for code in PYTHON[1:]:
+            exec(compile(code, "README.md", "exec"), {"foveate": foveate, "timm": timm})
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_exists_and_shows_an_example(command):
     from foveate.cli import build
@@ -51,9 +61,12 @@ def test_every_make_target_of_the_documents_exists():
 
 
 def test_files_that_the_documents_link_to_exist():
-    for page in ("README.md", "CONTRIBUTING.md"):
-        for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
-            assert (ROOT / link).exists(), f"{page}: {link}"
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        text = page.read_text()
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (page.parent / link).exists(), f"{page}: {link}"
+        titles = {title.lower() for title in re.findall(r"^#+ (.*)$", text, re.M)}
+        assert {*re.findall(r"\]\(#([^)]+)\)", text)} <= {t.replace(" ", "-") for t in titles}
 
 
 def test_generated_tables_are_up_to_date():

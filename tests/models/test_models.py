@@ -70,6 +70,33 @@ def test_saved_models_come_back_equal(tmp_path, name):
     assert stored["model"]["attention"] == name
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("ge", {"mode": "theta"}),  # weights of the map's size
+        ("das", {"ln_axes": "chw"}),
+        ("splat", {}),  # weights of the network that stand aside
+        ("dcnv2", {}),
+        ("emca", {}),
+    ],
+)
+def test_what_depends_on_its_place_comes_back_there(tmp_path, name, options):
+    image = torch.rand(2, 3, 96, 64)
+    model = make(attention=name, example=image[:1], **options).eval()
+    foveate.save(model, tmp_path)
+    loaded = foveate.load(tmp_path)
+    assert torch.equal(loaded(image), model(image))
+    stored = json.loads((tmp_path / "model.json").read_text())["model"]
+    assert stored["example"] == [1, 3, 96, 64]
+    del stored["example"], stored["network"], stored["host"]  # as older versions wrote it
+    (tmp_path / "model.json").write_text(json.dumps({"format": 1, "model": stored}))
+    if name in ("ge", "das"):
+        with pytest.raises(ValueError, match="weights that fit"):
+            foveate.load(tmp_path)
+    else:
+        assert torch.equal(foveate.load(tmp_path)(image), model(image))
+
+
 def test_damaged_and_foreign_files_are_refused(tmp_path):
     model = make(attention="das")
     foveate.save(model, tmp_path)

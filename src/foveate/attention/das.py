@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.place import Place
 from foveate.attention.registry import attention_spec, register, squeezed
 from foveate.core import (
     check_choice,
@@ -22,12 +23,7 @@ from foveate.core import (
     check_ratio,
     expected,
 )
-from foveate.ops import (
-    channel_layer_norm,
-    deform_conv2d,
-    deform_gate,
-    gate_epilogue,
-)
+from foveate.ops import channel_layer_norm, deform_conv2d, deform_gate, gate_epilogue
 from foveate.ops.layout import as_laid_out, quick_layout
 from foveate.ops.modules import InstanceNorm, Pointwise, Separable
 
@@ -60,6 +56,11 @@ def _params(channels: int, **given: Any) -> int:
     return int(total + (2 * c * height * width if o["ln_affine"] else 0))
 
 
+def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
+    bound = options.get("ln_axes") == "chw" and options.get("map_size") is None
+    return {"map_size": place.size} if bound else {}
+
+
 @register(
     name="das",
     title="Deformable attention gate",
@@ -68,6 +69,7 @@ def _params(channels: int, **given: Any) -> int:
     year=2023,
     site="stages",
     params=_params,
+    fit=_fit,
     min_pixels=2,
     departs=(
         "alpha, rounding, biases and initialization are not in print; defaults as documented",
@@ -116,7 +118,7 @@ class DAS(nn.Module):
         residual: Return x + x * A instead of x * A.
         init: ``"default"``, or ``"near_identity"``: LayerNorm scale 0 and shift 6, so that a fresh
             gate passes 0.9975 of everything. For an exact start see ``insert_(start="identity")``.
-        map_size: H and W, for ``ln_axes="chw"`` alone.
+        map_size: H and W, for ``ln_axes="chw"`` alone; insertion into a network fills it in.
 
     Shape:
         - x: $(N, C, H, W)$ with $H W \ge 2$ (InstanceNorm), any float dtype.

@@ -116,6 +116,8 @@ def create_model(
         "stem": stem,
         "width": width,
         "in_chans": in_chans,
+        # Some attentions are bound to the size of their map.
+        "example": list(example.shape) if isinstance(example, torch.Tensor) else None,
         "options": dict(options),
         "sites": list(inserted(model)),
     }

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import nn
@@ -73,8 +74,9 @@ def load(folder: str | os.PathLike[str]) -> nn.Module:
         stored: Any = json.loads((source / SPEC).read_text(encoding="utf-8"))
         spec = dict(stored["model"])
         options, sites = dict(spec.pop("options")), list(spec.pop("sites"))
-        version = stored["format"]
-    except (ValueError, KeyError, TypeError) as error:
+        version, shape = stored["format"], spec.pop("example", None)
+        example = None if shape is None else torch.zeros([1, *shape[1:]])
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(expected("load", f"a readable {SPEC}", Words(error))) from error
     if version != _FORMAT:
         raise ValueError(expected("load", f"format {_FORMAT}", version, "update foveate"))
@@ -83,7 +85,7 @@ def load(folder: str | os.PathLike[str]) -> nn.Module:
     except Exception as error:
         raise ValueError(expected("load", f"a readable {WEIGHTS}", Words(error))) from error
     try:
-        model = create_model(**spec, **options)
+        model = create_model(**spec, example=example, **options)
     except TypeError as error:
         raise ValueError(expected("load", f"a readable {SPEC}", Words(error))) from error
     if list(inserted(model)) != sites:
