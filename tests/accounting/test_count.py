@@ -100,3 +100,15 @@ def test_torchvisions_operator_is_counted_where_the_counter_says_nothing():
 def test_bad_input_is_named(model, size, error, text):
     with pytest.raises(error, match=text):
         count(model, size)
+
+
+def test_the_published_convention_leaves_out_replaced_kernels_too():
+    with torch.device("meta"):
+        plain = foveate.accounting.count(foveate.create_model("resnet50"))
+        gated = foveate.accounting.count(foveate.create_model("resnet50", "dcn"))
+    kernels = sum(9 * width**2 * count for width, count in ((128, 4), (256, 6), (512, 3)))
+    assert gated.params - gated.params_published == kernels
+    pixels = {128: 28**2, 256: 14**2, 512: 7**2}
+    macs = sum(9 * w**2 * n * pixels[w] for w, n in ((128, 4), (256, 6), (512, 3)))
+    assert gated.macs - gated.macs_published == macs
+    assert plain.macs == plain.macs_published

@@ -4,9 +4,11 @@ import csv
 import json
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
+from foveate.attention import list_attentions
 from foveate.cli import main
 from foveate.cli.compare import _options, _seeds, _slug, _variants, _where
 
@@ -52,6 +54,18 @@ def test_a_study_ends_in_a_table_and_a_report(study):
     page = (study / "report.html").read_text()
     assert "resnet10t on scenes" in page
     assert "Grad-CAM is left out" in page and "das: sampling points" in page
+
+
+@pytest.mark.slow
+def test_all_attentions_run_in_one_table(tmp_path):
+    recipe = Path(__file__).parents[2] / "recipes" / "scenes-smoke.toml"
+    words = "--attentions all --seeds 1 --no-control --no-explain --quiet --limit-train 32"
+    folder = tmp_path / "all"
+    assert run("compare", "--recipe", recipe, *shlex.split(words), "--out", folder) == 0
+    with (folder / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == ["none", *list_attentions()]
+    assert all(int(row["runs"]) == 1 and float(row["forward_ratio"]) > 0 for row in rows)
 
 
 def test_the_same_command_again_redoes_nothing_but_the_report(study, capsys):

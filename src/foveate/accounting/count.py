@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
-from foveate.attention import DeformKernel
+from foveate.attention import DeformableConv, DeformKernel
 from foveate.core import Words, check_positive_int, expected, require
 from foveate.core.modes import evaluation
 from foveate.ops.flops import count_macs, deform_conv2d_flops
@@ -80,8 +80,8 @@ def count(model: nn.Module, size: Sequence[int] = (3, 224, 224)) -> Cost:
     def add(module: nn.Module, _args: Any, output: Tensor) -> None:
         nonlocal hidden_macs
         # Every weight is used once for each output pixel.
-        weight: Any = module.weight
-        hidden_macs += output.shape[0] * output.shape[2] * output.shape[3] * weight.numel()
+        pixels = output.shape[0] * output.shape[2] * output.shape[3]
+        hidden_macs += pixels * _kernel_size(module, bias=False)
 
     handles = [kernel.register_forward_hook(add) for kernel in kernels]
     try:
@@ -96,7 +96,7 @@ def count(model: nn.Module, size: Sequence[int] = (3, 224, 224)) -> Cost:
         for handle in handles:
             handle.remove()
     params = sum(weight.numel() for weight in model.parameters())
-    hidden = sum(w.numel() for kernel in kernels for w in kernel.parameters(recurse=False))
+    hidden = sum(_kernel_size(kernel, bias=True) for kernel in kernels)
     root = type(model).__name__
     named = {
         name.removeprefix(root).removeprefix("."): value
@@ -116,7 +116,16 @@ def count(model: nn.Module, size: Sequence[int] = (3, 224, 224)) -> Cost:
 def _kernel_types() -> tuple[type[nn.Module], ...]:
     """Modules whose kernel the published convention leaves out; torchvision's if it is loaded."""
     vision: Any = sys.modules.get("torchvision.ops")
-    return (DeformKernel,) if vision is None else (DeformKernel, vision.DeformConv2d)
+    own = (DeformKernel, DeformableConv)
+    return own if vision is None else (*own, vision.DeformConv2d)
+
+
+def _kernel_size(module: nn.Module, bias: bool) -> int:
+    """Weights of a deformable kernel, its own or those that it borrows."""
+    if isinstance(module, DeformableConv):
+        return module.geometry.changed(bias=bias and module.geometry.bias).parameters
+    weights = dict(module.named_parameters(recurse=False))
+    return sum(value.numel() for name, value in weights.items() if bias or name != "bias")
 
 
 def register_flop_formulas() -> None:

@@ -115,7 +115,7 @@ def _cost_chart(
     for label, (x, y, down, up, low, high) in places.items():
         chart.error_bar((x, down), (x, up), style[label])
         chart.error_bar((low, y), (high, y), style[label])
-        chart.dot((x, y), style[label])
+        chart.dot((x, y), style[label], label)
         chart.label((x, up), label, style[label])
     return chart.render()
 

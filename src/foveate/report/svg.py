@@ -106,10 +106,13 @@ class Chart:
         back = [f"{self.x(x)},{self.y(low)}" for x, low, _ in reversed(finite)]
         self._body.append(f'<polygon class="band {style}" points="{" ".join(there + back)}"/>')
 
-    def dot(self, point: Point, style: str) -> None:
-        """A filled circle."""
+    def dot(self, point: Point, style: str, text: str = "") -> None:
+        """A filled circle, which shows ``text`` to a pointer."""
         x, y = point
-        self._body.append(f'<circle class="dot {style}" cx="{self.x(x)}" cy="{self.y(y)}" r="5"/>')
+        self._body.append(
+            f'<circle class="dot {style}" cx="{self.x(x)}" cy="{self.y(y)}" r="5">'
+            f"<title>{escape(text)}</title></circle>"
+        )
 
     def error_bar(self, start: Point, end: Point, style: str) -> None:
         """A bar between two points."""
@@ -158,11 +161,11 @@ class Chart:
         return parts
 
     def _placed(self) -> list[str]:
-        """Labels above their points, moved up where two would overlap."""
+        """Labels above their points, moved up where two would overlap, if there is room."""
         parts: list[str] = []
         taken: list[tuple[float, float, float]] = []
         for x, y, text, style in sorted(self._labels, key=lambda entry: -entry[1]):
-            half = 3.8 * len(text)
+            half = 4.4 * len(text)
             center = min(max(x, self._left + half), self.width - half)
             up = y - 7
             while any(
@@ -170,6 +173,8 @@ class Chart:
                 for other, other_up, other_half in taken
             ):
                 up -= 14
+            if up < self._top - 10:
+                continue
             taken.append((center, up, half))
             parts.append(
                 f'<text class="word {style}" x="{center:.1f}" y="{up:.1f}"'
