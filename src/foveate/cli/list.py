@@ -43,14 +43,22 @@ def list_(
         for row in rows:
             typer.echo("\t".join(row))
         return
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from foveate.bench.zoo import plain_words
 
-    table = Table(title=f"{len(rows)} attentions", caption=plain_words(), caption_justify="left")
+    table = Table(
+        title=f"{len(rows)} attentions",
+        caption=plain_words(),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for number, head in enumerate(HEADS[:SHORT]):
-        table.add_column(head, justify="right" if number in (5, 6, 7) else "left")
+        right = number in (5, 6, 7)
+        table.add_column(head, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
         table.add_row(*row[:SHORT])
     Console().print(table)
