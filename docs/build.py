@@ -5,7 +5,7 @@ python docs/build.py --check               the same, but only say whether they a
 python docs/build.py --picture             docs/images/first-look.png (trains for a few minutes)
 python docs/build.py --plot                docs/images/scaling.png from benchmarks/results
 python docs/build.py --add STUDY NAME      keep a study's numbers as docs/results/NAME.json
-python docs/build.py --zoo RESULT          count every attention, with the times of a benchmark
+python docs/build.py --zoo                 count and time every attention; 10 minutes
 """
 
 from __future__ import annotations
@@ -330,7 +330,7 @@ def main() -> None:
     parser.add_argument("--picture", action="store_true", help="make the README's picture")
     parser.add_argument("--plot", action="store_true", help="draw the scaling of the gate")
     parser.add_argument("--add", nargs=2, metavar=("STUDY", "NAME"), help="keep a study's numbers")
-    parser.add_argument("--zoo", metavar="RESULT", help="count and time every attention anew")
+    parser.add_argument("--zoo", action="store_true", help="count and time every attention anew")
     arguments = parser.parse_args()
     if arguments.picture:
         print(picture())
@@ -339,10 +339,9 @@ def main() -> None:
     if arguments.add:
         print(add_results(*arguments.add))
     if arguments.zoo:
-        from foveate.bench import read_result
-        from foveate.bench.zoo import write_zoo
+        from foveate.bench.zoo import measure_zoo
 
-        write_zoo(read_result(Path(arguments.zoo)))
+        measure_zoo(print, threads=2)
     for page in PAGES:
         old = page.read_text(encoding="utf-8")
         new = fill(old)

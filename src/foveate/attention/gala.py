@@ -48,6 +48,8 @@ def _params(
         " rectify_global=True",
         "the paper is silent on the start: all weights start as in the released code",
         "saliency has Euclidean norm 1; the released code divides by the root of its sum instead",
+        "where branches start multiplied by zero, as in timm's ResNets, tanh gates in a row leave"
+        " little of a fresh signal (1e-9 after six): use squash='sigmoid' or an identity start",
         "r=16 without extra convolutions, the size that others quote for it; not stated as such",
     ),
     verified=("formula in float64",),

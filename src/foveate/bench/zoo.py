@@ -1,25 +1,28 @@
-"""What every attention costs on a ResNet-50: counted, and timed by the benchmark; kept in a file.
+"""What every attention costs on a ResNet-50: counted and timed, and kept in a file.
 
-``python docs/build.py --zoo RESULT`` writes the file from a result of the suite ``network``.
+``python docs/build.py --zoo`` writes the file anew.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from foveate.accounting import count
+from foveate.accounting.count import count
+from foveate.accounting.latency import latency
 from foveate.attention import list_attentions
-from foveate.bench.result import OK, Result
-from foveate.core import Words, expected
+from foveate.core import environment
 from foveate.core.files import write_json
 from foveate.models import create_model
 
 NETWORK, SIDE, PLAIN = "resnet50", 224, "none"
+BATCH = {"forward": 1, "step": 4}
+GROUP = 7
 FILE = Path(__file__).with_name("zoo.json")
 
 
@@ -30,8 +33,9 @@ class ZooCost:
     Attributes:
         params: Parameters of the whole network, 1000 classes.
         macs: Its multiply-accumulates for one image, everything counted.
-        forward: Time of a forward pass over that of the plain network; None if not measured.
-        step: The same of a forward and backward pass.
+        forward: Time of a forward pass of one image over that of the plain network; None if not
+            measured.
+        step: The same of a forward and backward pass of four images.
     """
 
     params: int
@@ -77,34 +81,59 @@ def plain_words() -> str:
     params, macs, *_ = zoo.costs[PLAIN].texts
     how = zoo.conditions
     threads = f"{how['threads']} thread" + ("s" if how["threads"] != 1 else "")
-    torch_version = how["versions"]["torch"]
     return (
-        f"ResNet-50 at {SIDE} x {SIDE}, plain: {params}, {macs}, 1.00x; times measured on"
-        f" {how['processor']}, {threads}, torch {torch_version}."
+        f"ResNet-50 at {SIDE} x {SIDE}, plain: {params}, {macs}, 1.00x. Times are ratios measured"
+        f" on {how['processor']}, {threads}, torch {how['torch']}: forward of one image, step of"
+        f" {BATCH['step']}."
     )
 
 
-def write_zoo(result: Result) -> Zoo:
-    """Count every attention, take the times from a result, and keep both.
+def measure_zoo(tell: Callable[[str], None], threads: int, repeats: int = 15) -> None:
+    """Count and time every attention, and write the file.
 
-    Raises:
-        ValueError: If the result is a quick one, or has no times of the network.
+    The networks take turns in groups, the plain one in each, so that times are ratios of calls
+    made together. That they compute what they should is the matter of the tests.
+
+    Args:
+        tell: Called with the name of each attention before its group is measured.
+        threads: Threads of torch.
+        repeats: Timed calls of each network; half as many of a training step.
     """
-    rows = [row for row in result.rows if row.suite == "network" and row.case == NETWORK]
-    if not rows or result.conditions.quick:
-        got = Words("a quick one" if result.conditions.quick else ", ".join(result.suites))
-        raise ValueError(
-            expected("write_zoo", f"a result of the suite network with {NETWORK}", got)
-        )
-    modes = {"forward": "forward", "forward+backward": "step"}
-    times: dict[str, dict[str, float]] = {}
-    for row in rows:
-        if row.status == OK and row.speedup:
-            times.setdefault(row.variant, {})[modes[row.mode]] = round(1 / row.speedup, 3)
-    counted = {name: asdict(count_cost(name)) for name in (PLAIN, *list_attentions())}
-    costs = {name: ZooCost(**{**cost, **times.get(name, {})}) for name, cost in counted.items()}
-    kept = ("command", "commit", "processor", "threads", "statistic", "versions")
-    conditions = {key: getattr(result.conditions, key) for key in kept}
-    tree = {"costs": {name: asdict(cost) for name, cost in costs.items()}, "conditions": conditions}
+    names = list_attentions()
+    costs = {name: count_cost(name) for name in (PLAIN, *names)}
+    costs[PLAIN] = replace(costs[PLAIN], forward=1.0, step=1.0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for first in range(0, len(names), GROUP):
+            group = names[first : first + GROUP]
+            tell(", ".join(group))
+            for name, (forward, step) in _times(group, repeats).items():
+                costs[name] = replace(costs[name], forward=forward, step=step)
+    finally:
+        torch.set_num_threads(before)
+    conditions = {
+        **{key: environment.machine()[key] for key in ("processor", "cores")},
+        "threads": threads,
+        "torch": torch.__version__.partition("+")[0],
+        "commit": environment.commit(),
+        "command": "python docs/build.py --zoo",
+        "measured": environment.timestamp(),
+        "batch": BATCH,
+        "rounds": {"forward": repeats, "step": max(5, repeats // 2)},
+    }
+    tree = {"conditions": conditions, "costs": {name: asdict(costs[name]) for name in costs}}
     write_json(FILE, tree)
-    return Zoo(costs, conditions)
+
+
+def _times(group: list[str], repeats: int) -> dict[str, tuple[float, float]]:
+    """Ratios to the plain network of a forward pass and of a training step."""
+    models = {name: create_model(NETWORK, name) for name in (PLAIN, *group)}
+    ratios = {}
+    for mode, rounds in (("forward", repeats), ("step", max(5, repeats // 2))):
+        images = torch.rand(BATCH[mode], 3, SIDE, SIDE)
+        ratios[mode] = latency(models, images, mode=mode, repeats=rounds, warmup=1)
+    return {
+        name: (round(ratios["forward"][name].ratio, 3), round(ratios["step"][name].ratio, 3))
+        for name in group
+    }
