@@ -68,10 +68,9 @@ def find_sites(
         for one in _of_site(part, model, records, every, image):
             found.setdefault((one.module, one.at), one)
     if not found:
-        remedy = "use where='stages', or a list of module names such as " + ", ".join(
-            repr(path) for path in _some_paths(model, records)
-        )
-        rule = " and ".join(SITES[part.site] for part in parts)
+        remedy = _other_sites(parts, every) + "a list of module names such as "
+        remedy += ", ".join(repr(path) for path in _some_paths(model, records))
+        rule = " and ".join(dict.fromkeys(SITES[part.site] for part in parts))
         got = Words(f"none in {type(model).__name__}")
         raise ValueError(expected(f"where={where!r}", rule, got, remedy))
     return sorted(found.values(), key=lambda one: one.record.order)
@@ -104,6 +103,14 @@ def _of_site(
     }
     found = map(inside[part.site], chosen)
     return [one for one in found if one is not None]
+
+
+def _other_sites(parts: tuple[Where, ...], every: list[Seat]) -> str:
+    """Words for a coarser site where this one is not found; none for what replaces."""
+    tried = {part.site for part in parts}
+    if "replace_conv2" in tried:
+        return "use "
+    return f"use where={'blocks' if every and 'blocks' not in tried else 'stages'!r}, or "
 
 
 def _reads_a_map(block: Found) -> bool:
