@@ -53,7 +53,7 @@ def ours(name, shape, options):
     return fill_(module.double().eval())
 
 
-def record(name, official, shape, options, run, remarks=""):
+def record(name, official, shape, options, run, remarks="", idle=()):
     """Write what the official code computes; called by the scripts in ``tests/recorded``.
 
     Args:
@@ -63,6 +63,7 @@ def record(name, official, shape, options, run, remarks=""):
         options: Options of our module.
         run: The official module as a function of the input.
         remarks: What had to be patched or mapped.
+        idle: Names of those weights of our module that can change nothing, by its formula.
     """
     content = {
         "official": official,
@@ -70,6 +71,7 @@ def record(name, official, shape, options, run, remarks=""):
         "shape": list(shape),
         "options": options,
         "remarks": remarks,
+        "idle": list(idle),
         **observe(run, shape),
     }
     path = RECORDED / f"{name}.json"
@@ -82,8 +84,41 @@ def check_recorded(name, file=None):
     official = attention_spec(name).official
     assert recorded["official"]["repository"] == official.repository
     assert recorded["official"]["commit"].startswith(official.commit)
+    check_numbers(ours(name, recorded["shape"], recorded["options"]), recorded)
+
+
+def check_numbers(module, recorded):
+    """Fail unless a filled module gives the recorded numbers, and they tell of all its weights."""
     shape = recorded["shape"]
-    seen = observe(ours(name, shape, recorded["options"]), shape)
-    for what in ("output", "gradient"):
-        got, want = (torch.tensor(one[what], dtype=torch.float64) for one in (seen, recorded))
-        assert_same(got, want, f"{what} of {name}")
+    seen = _parts(observe(module, shape))
+    for what, want in _parts(recorded).items():
+        assert_same(seen[what], want, what)
+    idle = _idle_weights(module, shape, seen)
+    assert idle == sorted(recorded["idle"]), f"weights that change no recorded number: {idle}"
+
+
+def _idle_weights(module, shape, base):
+    """Names of the weights and statistics that leave the numbers as they are when moved."""
+    found = []
+    for name, value in sorted(module.state_dict().items()):
+        if value.is_floating_point():
+            kept = value.clone()
+            value.add_(0.3 * wave(value.shape, 1.0))
+            moved = _parts(observe(module, shape))
+            value.copy_(kept)
+            changes = [
+                (moved[what] - want).abs().max() / want.square().mean().sqrt()
+                for what, want in base.items()
+            ]
+            if max(changes) < 1e-6:  # a thousand times what the comparison lets pass
+                found.append(name)
+    return found
+
+
+def _parts(numbers):
+    """Single values and sums apart: the sums are so large that they would hide the values."""
+    return {
+        f"{kind} of the {what}": torch.tensor(numbers[what][part], dtype=torch.float64)
+        for what in ("output", "gradient")
+        for kind, part in (("values", slice(-2)), ("sums", slice(-2, None)))
+    }

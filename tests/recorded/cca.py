@@ -39,5 +39,6 @@ for name, passes in (("cca", 1), ("rcca", 2)):
             x = official(x)
         return x
 
+    idle = [key for key in module.state_dict() if key.endswith("key.bias")]
     remarks = ".cuda() made to return its tensor; the head calls the one module this many times: "
-    record(name, OFFICIAL, SHAPE, {}, run, f"{remarks}{passes}")
+    record(name, OFFICIAL, SHAPE, {}, run, f"{remarks}{passes}", idle)

@@ -1,34 +1,32 @@
-"""Record the authors' coordinate attention (houqb/CoordAttention, 7619bea, MIT).
+"""Record coordinate attention from the authors' code.
 
-Usage: PYTHONPATH=tests python tests/recorded/coord.py CHECKOUT
+    PYTHONPATH=tests python tests/recorded/coord.py CHECKOUT
+
+CHECKOUT is houqb/CoordAttention at 7619bea.
 """
 
+import runpy
 import sys
 
 from recording import ours, record
 
-sys.path.insert(0, sys.argv[1])
-from coordatt import CoordAtt
+OFFICIAL = {
+    "repository": "houqb/CoordAttention",
+    "commit": "7619bea9acbe260b3793833cc78cef3f124c8112",
+    "file": "coordatt.py",
+    "license": "MIT",
+}
+REMARKS = "nothing patched"
+NAMES = {"squeeze": "conv1", "norm": "bn1", "rows": "conv_h", "columns": "conv_w"}
+SHAPE, OPTIONS = (2, 96, 5, 7), {"reduction": 8}
 
-NAMES = {"conv1": "squeeze", "bn1": "norm", "conv_h": "rows", "conv_w": "columns"}
-shape, options = (2, 96, 5, 7), {"reduction": 8}
-weights = ours("coord", shape, options).state_dict()
-official = CoordAtt(96, 96, reduction=8).double().eval()
-state = {}
-for key in official.state_dict():
-    part, leaf = key.split(".")
-    state[key] = weights[f"{NAMES[part]}.{leaf}"]
-official.load_state_dict(state)
-record(
-    "coord",
-    {
-        "repository": "houqb/CoordAttention",
-        "commit": "7619bea9acbe260b3793833cc78cef3f124c8112",
-        "file": "coordatt.py",
-        "license": "MIT",
-    },
-    shape,
-    options,
-    official,
-    "nothing patched",
-)
+theirs = runpy.run_path(f"{sys.argv[1]}/{OFFICIAL['file']}")["CoordAtt"]
+official = theirs(SHAPE[1], SHAPE[1], OPTIONS["reduction"]).double().eval()
+state = official.state_dict()
+renamed = {}
+for key, value in ours("coord", SHAPE, OPTIONS).state_dict().items():
+    layer, what = key.split(".")
+    name = f"{NAMES[layer]}.{what}"
+    renamed[name] = value.view_as(state[name])
+official.load_state_dict(renamed)
+record("coord", OFFICIAL, SHAPE, OPTIONS, official, REMARKS)

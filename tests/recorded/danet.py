@@ -66,6 +66,7 @@ record(
     {},
     lambda x: decoder(x, encoder(x).permute(0, 2, 1)),
     f"{PATCHED}; encoder and decoder joined as in encoding/models/sseg/dran.py",
+    idle=["key.bias"],
 )
 
 weights = ours("ccam", SHAPE, {}).state_dict()
@@ -99,4 +100,5 @@ record(
     {},
     lambda x: x + (position(x) - x) + (channels(x) - x),
     f"{PATCHED}; both modules summed, our plug-in form",
+    idle=["key.bias"],
 )

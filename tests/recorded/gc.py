@@ -26,7 +26,7 @@ NAMES = {
     "layer.mlp_add.norm": "channel_add_conv.1",
     "layer.mlp_add.fc2": "channel_add_conv.3",
 }
-SHAPE, OPTIONS = (2, 32, 9, 6), {"reduction": 4}
+SHAPE, OPTIONS = (2, 16, 3, 2), {"reduction": 4}
 
 sys.modules["mmcv"] = types.ModuleType("mmcv")
 sys.modules["mmcv.cnn"] = stand_in = types.ModuleType("mmcv.cnn")
@@ -41,4 +41,4 @@ for key, value in ours("gc", SHAPE, OPTIONS).state_dict().items():
     name = f"{NAMES[layer]}.{what}"
     renamed[name] = value.view_as(state[name])
 official.load_state_dict(renamed)
-record("gc", OFFICIAL, SHAPE, OPTIONS, official, REMARKS)
+record("gc", OFFICIAL, SHAPE, OPTIONS, official, REMARKS, idle=["layer.conv_attn.bias"])

@@ -1,37 +1,35 @@
-"""Record the authors' large kernel attention (Visual-Attention-Network, e19779b, Apache-2.0).
+"""Record large kernel attention from the authors' code.
 
-Usage: PYTHONPATH=tests python tests/recorded/lka.py CHECKOUT
+    PYTHONPATH=tests python tests/recorded/lka.py CHECKOUT
+
+CHECKOUT is Visual-Attention-Network/VAN-Classification at e19779b.
 """
 
+import runpy
 import sys
 import warnings
 
 from recording import ours, record
 
-sys.path.insert(0, sys.argv[1])
+OFFICIAL = {
+    "repository": "Visual-Attention-Network/VAN-Classification",
+    "commit": "e19779b53a1b0828b51ecb4412d577541aee83a7",
+    "file": "models/van.py",
+    "license": "Apache-2.0",
+}
+REMARKS = "nothing patched"
+NAMES = {"near": "conv0", "far": "conv_spatial", "point": "conv1"}
+SHAPE, OPTIONS = (2, 6, 11, 13), {}
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports timm by paths of old
-    from models.van import LKA
-
-NAMES = {"conv0": "near", "conv_spatial": "far", "conv1": "point"}
-shape, options = (2, 6, 11, 13), {}
-weights = ours("lka", shape, options).state_dict()
-official = LKA(6).double().eval()
-state = {}
-for key in official.state_dict():
-    part, leaf = key.split(".")
-    state[key] = weights[f"{NAMES[part]}.{leaf}"]
-official.load_state_dict(state)
-record(
-    "lka",
-    {
-        "repository": "Visual-Attention-Network/VAN-Classification",
-        "commit": "e19779b53a1b0828b51ecb4412d577541aee83a7",
-        "file": "models/van.py",
-        "license": "Apache-2.0",
-    },
-    shape,
-    options,
-    official,
-    "nothing patched",
-)
+    theirs = runpy.run_path(f"{sys.argv[1]}/{OFFICIAL['file']}")["LKA"]
+official = theirs(SHAPE[1]).double().eval()
+state = official.state_dict()
+renamed = {}
+for key, value in ours("lka", SHAPE, OPTIONS).state_dict().items():
+    layer, what = key.split(".")
+    name = f"{NAMES[layer]}.{what}"
+    renamed[name] = value.view_as(state[name])
+official.load_state_dict(renamed)
+record("lka", OFFICIAL, SHAPE, OPTIONS, official, REMARKS)
