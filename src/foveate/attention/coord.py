@@ -74,6 +74,7 @@ class CoordinateAttention(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """The weights of all positions, (N, C, H, W), a product of rows and columns."""
+        check_feature_map("CoordinateAttention", x, self.channels)
         strip = torch.cat([x.mean(3), x.mean(2)], 2)[..., None]
         hidden = functional.hardswish(self.norm(self.squeeze(strip)))
         by_row, by_column = torch.split(hidden, [x.shape[2], x.shape[3]], 2)
@@ -83,5 +84,4 @@ class CoordinateAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every row and column of each channel of x."""
-        check_feature_map("CoordinateAttention", x, self.channels)
         return x * self.gate(x)

@@ -76,6 +76,7 @@ class ParallelGates(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """The weights of all values, (N, C, H, W), the mean of the three gates."""
+        check_feature_map("ParallelGates", x, self.channels)
         pooled = torch.stack([x.amax(1), x.mean(1)], 1)
         channel: Tensor = self.channel(x.mean((2, 3), keepdim=True))
         spatial: Tensor = self.spatial(pooled)
@@ -84,5 +85,4 @@ class ParallelGates(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every value of x by the three gates together."""
-        check_feature_map("ParallelGates", x, self.channels)
         return x * self.gate(x)

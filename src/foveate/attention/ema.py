@@ -83,6 +83,7 @@ class EfficientMultiScaleAttention(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """The weights of the positions for every group, (N, groups, H, W)."""
+        check_feature_map("EfficientMultiScaleAttention", x, self.channels)
         height, width = x.shape[2], x.shape[3]
         part = x.reshape(-1, self.channels // self.groups, height, width)
         rows = self.lines(part.mean(3, keepdim=True)).sigmoid()
@@ -99,7 +100,6 @@ class EfficientMultiScaleAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every position of each group of channels of x."""
-        check_feature_map("EfficientMultiScaleAttention", x, self.channels)
         weights = self.gate(x)[:, :, None]
         width = self.channels // self.groups
         part = x.reshape(-1, self.groups, width, x.shape[2], x.shape[3])

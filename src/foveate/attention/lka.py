@@ -82,10 +82,10 @@ class LargeKernelAttention(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """The weights of all positions, (N, C, H, W), of any size and sign."""
+        check_feature_map("LargeKernelAttention", x, self.channels)
         weights: Tensor = self.point(self.far(self.near(x)))
         return weights
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply x by what surrounds it."""
-        check_feature_map("LargeKernelAttention", x, self.channels)
         return x * self.gate(x)

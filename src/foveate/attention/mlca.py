@@ -75,6 +75,7 @@ class MixedLocalChannelAttention(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """The weights of all positions, (N, C, H, W)."""
+        check_feature_map("MixedLocalChannelAttention", x, self.channels)
         cells = functional.adaptive_avg_pool2d(x, self.grid).flatten(2)
         overall: Tensor = self.overall(cells.mean(2)[:, None])
         local: Tensor = self.local(cells.transpose(1, 2).flatten(1)[:, None])
@@ -85,5 +86,4 @@ class MixedLocalChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every channel of x in every cell."""
-        check_feature_map("MixedLocalChannelAttention", x, self.channels)
         return x * self.gate(x)

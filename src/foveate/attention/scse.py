@@ -82,6 +82,7 @@ class SpatialChannelSqueezeExcite(nn.Module):
 
     def gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weights of the channels, (N, C, 1, 1), and of the positions, (N, 1, H, W)."""
+        check_feature_map("SpatialChannelSqueezeExcite", x, self.channels)
         hidden: Tensor = self.squeeze(x.mean((2, 3), keepdim=True))
         channel: Tensor = self.excite(hidden.relu())
         spatial: Tensor = self.spatial(x)
@@ -89,7 +90,6 @@ class SpatialChannelSqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the channels and the positions of x and combine both."""
-        check_feature_map("SpatialChannelSqueezeExcite", x, self.channels)
         channel, spatial = self.gates(x)
         if self.combine == "sum":
             return x * (channel + spatial)

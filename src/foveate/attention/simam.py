@@ -66,6 +66,7 @@ class SimpleAttention(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """The weights of all positions, (N, C, H, W), none below sigmoid(1/2)."""
+        check_feature_map("SimpleAttention", x, self.channels, min_pixels=2)
         variance = x.var((2, 3), correction=1, keepdim=True)
         # Divided before it is squared: half precision holds no square of more than 255.
         far = (x - x.mean((2, 3), keepdim=True)) * (0.5 * (variance + self.penalty).rsqrt())
@@ -73,7 +74,6 @@ class SimpleAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every value of x."""
-        check_feature_map("SimpleAttention", x, self.channels, min_pixels=2)
         return x * self.gate(x)
 
     def extra_repr(self) -> str:
