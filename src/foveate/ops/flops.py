@@ -45,6 +45,7 @@ def _mean_flops(input_shape: Any, *_: Any, out_shape: Any, **__: Any) -> int:
 
 def _attention_flops(query_shape: Any, key_shape: Any, value_shape: Any, *_: Any, **__: Any) -> int:
     # Likenesses of queries and keys, then sums of values; torch up to 2.13 counts none on a CPU.
+    # Widths are those computed: the zeros that `attend` adds for a CPU's kernel are among them.
     widths = query_shape[-1] + value_shape[-1]
     return int(2 * _size(query_shape[:-1]) * key_shape[-2] * widths)
 
