@@ -80,8 +80,9 @@ def test_it_is_traced_symbolically():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"pools": ()}, r"one or more pools; got \(\)"),
-        ({"pools": (1, 0)}, "bins of every pool >= 1; got 0"),
+        ({"pools": ()}, r"pools as a sequence of sides; got \(\)"),
+        ({"pools": 5}, "pools as a sequence of sides; got 5"),
+        ({"pools": (1, 0)}, "side in pools >= 1; got 0"),
         ({"reduction": 0}, "reduction >= 1; got 0"),
     ],
 )

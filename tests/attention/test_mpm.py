@@ -97,9 +97,9 @@ def test_wrong_bins_are_named(bins):
 
 
 def test_wrong_sides_are_named():
-    with pytest.raises(ValueError, match="side of every bin >= 1; got 0"):
+    with pytest.raises(ValueError, match="side in bins >= 1; got 0"):
         MixedPooling(8, (20, 0))
-    with pytest.raises(TypeError, match="an integer side of every bin"):
+    with pytest.raises(TypeError, match="an integer side in bins"):
         MixedPooling(8, (2.5,))
 
 

@@ -29,5 +29,5 @@ def test_wrong_maps_are_named_by_the_gate_too(name):
 
 
 def test_a_gate_asked_for_a_map_too_small_names_its_size():
-    with pytest.raises(ValueError, match="SimpleAttention expects .*2 pixels; got 1x1"):
+    with pytest.raises(ValueError, match=r"SimpleAttention expects .*2 pixels; got 1x1"):
         foveate.create_attention("simam", 8).gate(torch.rand(2, 8, 1, 1))

@@ -10,8 +10,10 @@ from foveate.core import (
     Words,
     check_choice,
     check_feature_map,
+    check_flag,
     check_positive_int,
     check_ratio,
+    check_sides,
     expected,
     require,
     suggest,
@@ -41,6 +43,24 @@ def test_ratios_lie_above_zero_and_up_to_one(value):
     with pytest.raises(ValueError, match=r"a in \(0, 1\]"):
         check_ratio("f", "a", value)
     assert check_ratio("f", "a", 1) == 1.0
+
+
+@pytest.mark.parametrize("value", [0, 1, "no", None, 1.0])
+def test_only_true_and_false_are_flags(value):
+    with pytest.raises(TypeError, match=r"f expects True or False for b; got .* \("):
+        check_flag("f", "b", value)
+    assert check_flag("f", "b", True) is True and check_flag("f", "b", False) is False
+
+
+def test_sides_are_a_sequence_of_positive_integers():
+    assert check_sides("f", "s", [3, 1]) == (3, 1)
+    for value in (5, (), [], "20", None):
+        with pytest.raises(ValueError, match="f expects s as a sequence of sides; got"):
+            check_sides("f", "s", value)
+    with pytest.raises(ValueError, match="side in s >= 1; got 0"):
+        check_sides("f", "s", (2, 0))
+    with pytest.raises(TypeError, match="integer side in s"):
+        check_sides("f", "s", (2.5,))
 
 
 def test_choices_and_maps():

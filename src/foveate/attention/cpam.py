@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.registry import Official, register
-from foveate.core import check_feature_map, check_positive_int, expected
+from foveate.core import check_feature_map, check_positive_int, check_sides
 from foveate.ops.attend import attend
 
 
@@ -56,8 +56,9 @@ class CompactPositionAttention(nn.Module):
         - x: $(N, C, H, W)$, any float dtype; output: as x.
 
     Raises:
-        ValueError: If an argument is below 1 or ``pools`` is empty; in ``forward``, if x is not
-            (N, C, H, W).
+        TypeError: If a number is not an integer.
+        ValueError: If a number is below 1 or ``pools`` is empty or no sequence; in ``forward``,
+            if x is not (N, C, H, W).
 
     Example:
         >>> import torch
@@ -72,10 +73,6 @@ class CompactPositionAttention(nn.Module):
         who = "CompactPositionAttention"
         self.channels = check_positive_int(who, "channels", channels)
         check_positive_int(who, "reduction", reduction)
-        if not pools:
-            raise ValueError(expected(who, "one or more pools", pools))
-        for bins in pools:
-            check_positive_int(who, "bins of every pool", bins)
         hidden = max(1, channels // reduction)
         self.gather = nn.ModuleList(
             nn.Sequential(
@@ -84,7 +81,7 @@ class CompactPositionAttention(nn.Module):
                 nn.BatchNorm2d(channels),
                 nn.ReLU(),
             )
-            for bins in pools
+            for bins in check_sides(who, "pools", pools)
         )
         self.query = nn.Conv2d(channels, hidden, 1)
         self.key = nn.Conv1d(channels, hidden, 1)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from foveate.attention.place import Place
 from foveate.attention.registry import Official, attention_spec, register
-from foveate.core import Words, check_feature_map, check_positive_int, expected
+from foveate.core import Words, check_feature_map, check_flag, check_positive_int, expected
 from foveate.ops import deform_conv2d
 from foveate.ops.convolution import Convolution
 
@@ -96,6 +96,7 @@ class DeformableConv(nn.Module):
         - output: $(N, C', H', W')$ as the plain convolution's.
 
     Raises:
+        TypeError: If a number is not an integer, or a switch not a bool.
         ValueError: If an argument is out of range; in ``forward``, if x is not (N, C, H, W), or
             weights are handed to a module with its own, or none to one without.
 
@@ -136,7 +137,7 @@ class DeformableConv(nn.Module):
         for start in self.offset.parameters():
             nn.init.zeros_(start)
         # A plain convolution only lends its initialization.
-        plain = conv.build() if own_kernel else None
+        plain = conv.build() if check_flag(who, "own_kernel", own_kernel) else None
         self.weight = plain.weight if plain is not None else None
         self.bias = plain.bias if plain is not None else None
 

@@ -62,6 +62,7 @@ class ModulatedDeformableConv(DeformableConv):
         - output: $(N, C', H', W')$ as the plain convolution's.
 
     Raises:
+        TypeError: If a number is not an integer, or a switch not a bool.
         ValueError: If an argument is out of range; in ``forward``, if x is not (N, C, H, W), or
             weights are handed to a module with its own, or none to one without.
 

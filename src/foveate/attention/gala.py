@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foveate.attention.registry import Official, register
-from foveate.core import check_choice, check_feature_map, check_positive_int
+from foveate.core import check_choice, check_feature_map, check_flag, check_positive_int
 
 _WHO = "GlobalAndLocalAttention"
 _SQUASHES = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}
@@ -73,6 +73,7 @@ class GlobalAndLocalAttention(nn.Module):
         - x: $(N, C, H, W)$, any float dtype; output: as x.
 
     Raises:
+        TypeError: If ``rectify_global`` is not a bool.
         ValueError: If an argument is below its least or unknown; in ``forward``, if x is not
             (N, C, H, W).
 
@@ -96,7 +97,7 @@ class GlobalAndLocalAttention(nn.Module):
         check_positive_int(_WHO, "extra_convs", extra_convs, minimum=0)
         check_choice(_WHO, "squash", squash, _SQUASHES)
         self.squash = squash
-        self.rectify_global = rectify_global
+        self.rectify_global = check_flag(_WHO, "rectify_global", rectify_global)
         hidden = max(1, channels // reduction)
         self.channel = nn.Sequential(
             nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)

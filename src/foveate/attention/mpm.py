@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foveate.attention.registry import Official, register
-from foveate.core import Words, check_feature_map, check_positive_int, expected
+from foveate.core import check_feature_map, check_positive_int, check_sides
 
 _WHO = "MixedPooling"
 _Kernel = int | tuple[int, int]
@@ -60,8 +60,8 @@ class MixedPooling(nn.Module):
 
     Raises:
         TypeError: If ``channels`` or a bin is not an integer.
-        ValueError: If one is below 1, or there are no bins; in ``forward``, if x is not
-            (N, C, H, W).
+        ValueError: If one is below 1, or ``bins`` is empty or no sequence; in ``forward``, if x
+            is not (N, C, H, W).
 
     Example:
         >>> import torch
@@ -72,9 +72,7 @@ class MixedPooling(nn.Module):
     def __init__(self, channels: int, bins: Sequence[int] = (20, 12)) -> None:
         super().__init__()
         self.channels = check_positive_int(_WHO, "channels", channels)
-        if isinstance(bins, int | str) or not bins:
-            raise ValueError(expected(_WHO, "bins as a sequence of sides", Words(repr(bins))))
-        self.bins = tuple(check_positive_int(_WHO, "side of every bin", side) for side in bins)
+        self.bins = check_sides(_WHO, "bins", bins)
         width = max(1, channels // 4)
         self.to_grids = _normed(channels, width, 1, act=True)
         self.to_strips = _normed(channels, width, 1, act=True)

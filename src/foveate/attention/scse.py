@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.registry import Official, register
-from foveate.core import check_choice, check_feature_map, check_positive_int
+from foveate.core import check_choice, check_feature_map, check_flag, check_positive_int
 
 
 def _params(channels: int, reduction: int = 2, combine: str = "max", bias: bool = True) -> int:
@@ -57,6 +57,7 @@ class SpatialChannelSqueezeExcite(nn.Module):
         - x: $(N, C, H, W)$, any float dtype; output: as x.
 
     Raises:
+        TypeError: If ``bias`` is not a bool.
         ValueError: If an argument is below 1 or ``combine`` is unknown; in ``forward``, if x is
             not (N, C, H, W).
 
@@ -74,6 +75,7 @@ class SpatialChannelSqueezeExcite(nn.Module):
         self.channels = check_positive_int(who, "channels", channels)
         check_positive_int(who, "reduction", reduction)
         check_choice(who, "combine", combine, ("max", "sum"))
+        check_flag(who, "bias", bias)
         self.combine = combine
         hidden = max(1, channels // reduction)
         self.squeeze = nn.Conv2d(channels, hidden, 1, bias=bias)

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from foveate.attention.registry import Official, register
-from foveate.core import check_feature_map, check_positive_int, require
+from foveate.core import check_feature_map, check_flag, check_positive_int, require
 
 
 def _params(channels: int, reduction: int = 16, bias: bool = True) -> int:
@@ -44,6 +44,7 @@ class SqueezeExcite(nn.Module):
         - x: $(N, C, H, W)$, any float dtype; output: as x.
 
     Raises:
+        TypeError: If ``bias`` is not a bool.
         ValueError: If ``channels`` or ``reduction`` is below 1; in ``forward``, if x is not
             (N, C, H, W).
         ImportError: If timm, whose layer it is, is not installed.
@@ -58,6 +59,7 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         self.channels = check_positive_int("SqueezeExcite", "channels", channels)
         check_positive_int("SqueezeExcite", "reduction", reduction)
+        check_flag("SqueezeExcite", "bias", bias)
         layers: Any = require("timm.layers", "models", "SqueezeExcite")
         hidden = max(1, channels // reduction)
         self.layer: nn.Module = layers.SEModule(channels, rd_channels=hidden, bias=bias)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from foveate.attention.place import Place
 from foveate.attention.registry import Official, attention_spec, register
-from foveate.core import check_feature_map, check_positive_int, expected, require
+from foveate.core import check_feature_map, check_flag, check_positive_int, expected, require
 from foveate.ops.convolution import Convolution
 
 
@@ -90,6 +90,7 @@ class SelectiveKernel(nn.Module):
         - output: $(N, C', H', W')$ as the plain convolution's.
 
     Raises:
+        TypeError: If a number is not an integer, or a switch not a bool.
         ValueError: If an argument is out of range; in ``forward``, if x is not (N, C, H, W).
         ImportError: If timm, whose layer it is, is not installed.
 
@@ -125,6 +126,7 @@ class SelectiveKernel(nn.Module):
             ("min_hidden", min_hidden),
         ):
             check_positive_int(who, name, value)
+        check_flag(who, "dilated", dilated)
         if kernel < 3 or kernel % 2 == 0:
             raise ValueError(expected(who, "an odd kernel >= 3", kernel))
         self.channels = channels

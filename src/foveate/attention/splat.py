@@ -13,7 +13,12 @@ from torch.nn import functional
 
 from foveate.attention.place import Place
 from foveate.attention.registry import Official, attention_spec, register
-from foveate.core import check_channel_multiple, check_feature_map, check_positive_int
+from foveate.core import (
+    check_channel_multiple,
+    check_feature_map,
+    check_flag,
+    check_positive_int,
+)
 from foveate.ops.convolution import Convolution
 
 
@@ -95,6 +100,7 @@ class SplitAttention(nn.Module):
         - output: $(N, C', H', W')$ as the plain convolution's.
 
     Raises:
+        TypeError: If a number is not an integer, or a switch not a bool.
         ValueError: If an argument is out of range; in ``forward``, if x is not (N, C, H, W).
 
     Example:
@@ -124,6 +130,7 @@ class SplitAttention(nn.Module):
         )
         for name, value in (("radix", radix), ("reduction", reduction)):
             check_positive_int(who, name, value)
+        check_flag(who, "pool", pool)
         check_channel_multiple(who, channels, radix)
         self.channels, self.radix = channels, radix
         shared = _is_shared(conv, radix)

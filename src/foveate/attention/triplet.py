@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.registry import Official, register
-from foveate.core import check_feature_map, check_odd, check_positive_int
+from foveate.core import check_feature_map, check_flag, check_odd, check_positive_int
 
 
 def _params(channels: int, kernel: int = 7, no_spatial: bool = False) -> int:
@@ -63,6 +63,7 @@ class TripletAttention(nn.Module):
         - x: $(N, C, H, W)$, any float dtype; output: as x.
 
     Raises:
+        TypeError: If ``no_spatial`` is not a bool.
         ValueError: If ``channels`` is below 1 or ``kernel`` is even; in ``forward``, if x is not
             (N, C, H, W).
 
@@ -77,6 +78,7 @@ class TripletAttention(nn.Module):
         who = "TripletAttention"
         self.channels = check_positive_int(who, "channels", channels)
         check_odd(who, "kernel", kernel)
+        check_flag(who, "no_spatial", no_spatial)
         self.over_h = _plane_gate(kernel)
         self.over_w = _plane_gate(kernel)
         self.over_c = None if no_spatial else _plane_gate(kernel, scale=0.0)

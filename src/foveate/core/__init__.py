@@ -4,9 +4,11 @@ from foveate.core.checks import (
     check_channel_multiple,
     check_choice,
     check_feature_map,
+    check_flag,
     check_odd,
     check_positive_int,
     check_ratio,
+    check_sides,
 )
 from foveate.core.errors import MissingExtraError, Words, expected, suggest
 from foveate.core.optional import require
@@ -17,9 +19,11 @@ __all__ = [
     "check_channel_multiple",
     "check_choice",
     "check_feature_map",
+    "check_flag",
     "check_odd",
     "check_positive_int",
     "check_ratio",
+    "check_sides",
     "expected",
     "require",
     "suggest",

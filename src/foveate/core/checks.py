@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, fx
@@ -38,6 +38,31 @@ def check_odd(who: str, name: str, value: object) -> int:
     if number % 2 == 0:
         raise ValueError(expected(who, f"an odd {name}", value))
     return number
+
+
+def check_flag(who: str, name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False.
+
+    Raises:
+        TypeError: If it is anything else, 0 and 1 included.
+    """
+    if not isinstance(value, bool):
+        got = Words(f"{value!r} ({type(value).__name__})")
+        raise TypeError(expected(who, f"True or False for {name}", got))
+    return value
+
+
+def check_sides(who: str, name: str, values: object) -> tuple[int, ...]:
+    """Return ``values`` as a tuple if they are integers of at least 1, one or more.
+
+    Raises:
+        TypeError: If one of them is not an integer.
+        ValueError: If they are no sequence or empty, or one is below 1.
+    """
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        got = Words(repr(values))
+        raise ValueError(expected(who, f"{name} as a sequence of sides", got))
+    return tuple(check_positive_int(who, f"side in {name}", side) for side in values)
 
 
 def check_channel_multiple(who: str, channels: int, multiple: int) -> None:

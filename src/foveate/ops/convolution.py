@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from foveate.core import check_positive_int, expected
+from foveate.core import check_flag, check_positive_int, expected
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Convolution:
             bias: See above.
 
         Raises:
-            TypeError: If one of the numbers is no integer.
+            TypeError: If one of the numbers is no integer, or ``bias`` no bool.
             ValueError: If one is out of range or they do not fit together.
 
         Example:
@@ -78,6 +78,7 @@ class Convolution:
             ("groups", groups),
         ):
             check_positive_int(who, name, value)
+        check_flag(who, "bias", bias)
         if padding is None and kernel % 2 == 0:
             raise ValueError(expected(who, "an odd kernel where padding is open", kernel))
         zeros = dilation * (kernel - 1) // 2 if padding is None else padding

@@ -1,0 +1,22 @@
+"""Options that are switches take True and False alone, not what merely counts as one of them."""
+
+import pytest
+
+import foveate
+from foveate.attention import attention_spec, list_attentions
+
+# These do not check theirs.
+UNCHECKED = ("das", "emca", "nl")
+FLAGS = [
+    (name, option)
+    for name in list_attentions()
+    for option, default in attention_spec(name).options.items()
+    if isinstance(default, bool) and name not in UNCHECKED
+]
+
+
+@pytest.mark.parametrize(("name", "option"), FLAGS)
+def test_words_are_no_switches(name, option):
+    who = attention_spec(name).factory.__name__
+    with pytest.raises(TypeError, match=f"{who} expects True or False for {option}; got 'no'"):
+        foveate.create_attention(name, 16, **{option: "no"})
