@@ -6,7 +6,12 @@ from formulas import check_formula
 from pointwise import conv1x1
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from foveate.attention import CrissCrossAttention, attention_spec
+from foveate.attention import (
+    CrissCrossAttention,
+    RecurrentCrissCrossAttention,
+    attention_spec,
+)
+from foveate.attention.cca import cross_weights
 from recording import check_recorded, fill_
 from support import assert_same
 
@@ -96,6 +101,29 @@ def test_the_mask_is_finite_in_half_precision(dtype, size):
     out.sum().backward()
     assert_same(out, want)
     assert all(one.grad.isfinite().all() for one in (low, *module.parameters()))
+
+
+@pytest.mark.parametrize("make", [CrissCrossAttention, RecurrentCrissCrossAttention])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_large_values_stay_finite_in_half_precision(make, dtype):
+    torch.manual_seed(0)
+    module = make(2048)
+    x = (100 * torch.randn(1, 2048, 7, 7)).relu().to(dtype)
+    with torch.autocast("cpu", dtype):
+        assert torch.equal(module(x), x)
+    assert torch.equal(module.to(dtype)(x), x)
+
+
+def test_likenesses_beyond_half_precision_are_weighed():
+    # Each is near 2 * 256 * 256, and their differences lie far below the step of a float16.
+    query, key = torch.full((2, 1, 3, 4, 5), 256.0)
+    key[:, 0] -= torch.arange(20.0).view(4, 5) / 4
+    query[:, 0] = 0.25
+    want = cross_weights(query.double(), key.double())
+    assert want.max() < 0.5
+    assert_same(cross_weights(query.half(), key.half()), want.float())
+    with torch.autocast("cpu", torch.float16):
+        assert_same(cross_weights(query, key), want.float())
 
 
 def test_it_is_traced_symbolically():

@@ -13,8 +13,32 @@ from torch import Tensor, nn
 
 from foveate.attention.registry import Official, register
 from foveate.core import check_feature_map, check_positive_int
+from foveate.ops.autocast import is_autocast_on
+
+# A leaf for symbolic tracing: it looks at devices, which a proxy has not.
+torch.fx.wrap("cross_weights")  # type: ignore[no-untyped-call]
 
 OFFICIAL = Official("speedinghzl/CCNet", "1fae6c6", "cc_attention/functions.py", "MIT")
+
+
+def cross_weights(query: Tensor, key: Tensor) -> Tensor:
+    """For every position, the softmax over its column, itself left out, and its row.
+
+    The products are float32 or wider, under autocast too: their sums pass the range of float16.
+
+    Shape:
+        - query, key: (N, D, H, W); output: (N, H, W, H + W), float32 at least.
+    """
+    device = query.device.type
+    if is_autocast_on(device):
+        with torch.autocast(device, enabled=False):
+            return cross_weights(query, key)
+    query, key = (one.to(torch.promote_types(one.dtype, torch.float32)) for one in (query, key))
+    # A position is in its row and in its column: the column leaves it out.
+    itself = torch.diag(query.new_full((query.shape[2],), -math.inf))
+    column = torch.einsum("nchw,nckw->nhwk", query, key) + itself[:, None]
+    row = torch.einsum("nchw,nchk->nhwk", query, key)
+    return torch.cat([column, row], 3).softmax(3)
 
 
 def _params(channels: int, reduction: int = 8) -> int:
@@ -75,13 +99,8 @@ class CrissCrossAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add to every position of x what it attends to on its cross."""
         check_feature_map("CrissCrossAttention", x, self.channels)
-        height = x.shape[2]
-        query, key, value = self.query(x), self.key(x), self.value(x)
-        # A position is in its row and in its column: the column leaves it out.
-        itself = torch.diag(x.new_full((height,), -math.inf))
-        column = torch.einsum("nchw,nckw->nhwk", query, key) + itself[:, None]
-        row = torch.einsum("nchw,nchk->nhwk", query, key)
-        weights = torch.cat([column, row], 3).softmax(3)
+        height, value = x.shape[2], self.value(x)
+        weights = cross_weights(self.query(x), self.key(x)).to(value.dtype)
         column, row = weights[..., :height], weights[..., height:]
         attended = torch.einsum("nhwk,nckw->nchw", column, value)
         attended = attended + torch.einsum("nhwk,nchk->nchw", row, value)
