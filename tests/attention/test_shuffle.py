@@ -6,6 +6,8 @@ from formulas import check_formula
 
 import foveate
 from foveate.attention import ShuffleAttention, attention_spec
+from recording import fill_
+from support import assert_same
 
 
 def formula(weights, x, groups):
@@ -80,3 +82,21 @@ def test_shuffle_names_groups_that_do_not_fit(make):
 def test_shuffle_names_an_odd_number_of_channels(make, channels):
     with pytest.raises(ValueError, match=f"channels that are a multiple of 2; got {channels}"):
         make(channels)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_one_pixel_of_one_image_is_defined(train):
+    module = fill_(ShuffleAttention(8, 2)).train(train)
+    x = torch.rand(1, 8, 1, 1)
+    assert_same(module(x), module(x.repeat(2, 1, 1, 1))[:1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_shuffle_keeps_the_dtype_under_autocast(dtype):
+    module = fill_(ShuffleAttention(8, 2))
+    x = torch.rand(2, 8, 5, 4)
+    with torch.autocast("cpu", dtype):
+        assert module(x).dtype == torch.float32
+        low = module(x.to(dtype))
+    assert low.dtype == dtype
+    assert_same(low, module(x))

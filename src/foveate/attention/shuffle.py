@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from foveate.attention.place import shared_groups
 from foveate.attention.registry import Official, register
@@ -97,13 +96,14 @@ class ShuffleAttention(nn.Module):
         self.position_bias = nn.Parameter(torch.ones(half))
 
     def gate(self, x: Tensor) -> Tensor:
-        """Return the weights of x before the shuffle, (N, C, H, W), in (0, 1)."""
+        """Return the weights of x before the shuffle, (N, C, H, W) of its dtype, in (0, 1)."""
         check_feature_map(_WHO, x, self.channels)
         halves = torch.unflatten(x, 1, (self.groups, 2, -1))  # (N, G, 2, C / 2G, H, W)
         first, second = halves[:, :, 0], halves[:, :, 1]
         means = first.mean((-2, -1), keepdim=True)
         by_channel = _affine(means, self.channel_weight, self.channel_bias).sigmoid()
-        normed = functional.group_norm(
+        # Not of nn.functional: that refuses a single pixel of a single image, which is defined.
+        normed = torch.group_norm(
             second.flatten(1, 2),
             self.channels // 2,
             self.norm_weight.repeat(self.groups),
@@ -111,7 +111,8 @@ class ShuffleAttention(nn.Module):
         )
         scores = torch.unflatten(normed, 1, (self.groups, -1))
         by_position = _affine(scores, self.position_weight, self.position_bias).sigmoid()
-        return torch.stack((by_channel.expand_as(by_position), by_position), 2).flatten(1, 3)
+        weights = torch.stack((by_channel.expand_as(by_position), by_position), 2)
+        return weights.flatten(1, 3).to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every element of x and interleave the two halves of the channels."""
