@@ -37,6 +37,15 @@ def test_eca_gives_the_numbers_of_the_official_code():
     check_recorded("eca")
 
 
+def test_eca_takes_an_empty_batch():
+    module = EfficientChannelAttention(8)
+    x = torch.rand(0, 8, 5, 4, requires_grad=True)
+    out = module(x)
+    assert out.shape == x.shape
+    out.sum().backward()
+    assert not module.layer.conv.weight.grad.any()
+
+
 @pytest.mark.parametrize(
     ("channels", "kernel"), [(64, 3), (128, 5), (256, 5), (512, 5), (1024, 5), (2048, 7)]
 )

@@ -97,10 +97,11 @@ class EfficientChannelAttention(nn.Module):
         size = _params(channels, kernel)
         layers: Any = require("timm.layers", "models", _WHO)
         # Given channels, timm's class overrides the kernel size by its own formula.
-        self.layer: nn.Module = layers.EcaModule(channels=None, kernel_size=size)
+        self.layer: Any = layers.EcaModule(channels=None, kernel_size=size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every channel of x."""
         check_feature_map(_WHO, x, self.channels)
-        out: Tensor = self.layer(x)
-        return out
+        # Not the layer's call, whose view is undefined for an empty batch.
+        weights: Tensor = self.layer.gate(self.layer.conv(x.mean((2, 3))[:, None]))
+        return x * weights.transpose(1, 2)[..., None]
