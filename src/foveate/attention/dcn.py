@@ -5,16 +5,20 @@ Paper: Dai et al., Deformable Convolutional Networks, arXiv:1703.06211, eq. 2-4.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.place import Place
+from foveate.attention.place import replaced_arguments
 from foveate.attention.registry import Official, attention_spec, register
 from foveate.core import Words, check_feature_map, check_flag, check_positive_int, expected
 from foveate.ops import deform_conv2d
 from foveate.ops.convolution import Convolution
+
+# Take over the arguments of the convolution replaced, and leave its weights to it.
+borrow = partial(replaced_arguments, own_kernel=False)
 
 # A leaf for symbolic tracing: it looks at shapes and strides, which a proxy has not.
 torch.fx.wrap("deform_conv2d")  # type: ignore[no-untyped-call]
@@ -29,14 +33,6 @@ def deformable_params(name: str, channels: int, **given: Any) -> int:
     maps = _maps(spec.factory, conv, offset_groups)
     predictor = conv.changed(out_channels=maps, groups=1, bias=True)
     return predictor.parameters + (conv.parameters if own else 0)
-
-
-def borrow(place: Place, options: dict[str, Any]) -> dict[str, Any]:
-    """Take over the arguments of the convolution replaced, and leave its weights to it."""
-    if not place.replaced:
-        return {}
-    facts = {**place.replaced, "own_kernel": False}
-    return {name: value for name, value in facts.items() if name not in options}
 
 
 def _params(channels: int, **given: Any) -> int:

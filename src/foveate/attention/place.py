@@ -54,6 +54,22 @@ class Place:
     memory: Memory = field(default_factory=Memory)
 
 
+def replaced_arguments(place: Place, options: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The arguments of the convolution replaced, and ``more`` with them, but for those in options.
+
+    Example:
+        >>> place = Place(8, (6, 6), replaced={"kernel": 3, "stride": 2})
+        >>> replaced_arguments(place, {"stride": 1}, own_kernel=False)
+        {'kernel': 3, 'own_kernel': False}
+        >>> replaced_arguments(Place(8, (6, 6)), {}, own_kernel=False)
+        {}
+    """
+    if not place.replaced:
+        return {}
+    facts = {**place.replaced, **more}
+    return {name: value for name, value in facts.items() if name not in options}
+
+
 def shared_groups(channels: int, groups: int) -> int:
     """The largest number of groups up to ``groups`` that divides ``channels``.
 

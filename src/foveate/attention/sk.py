@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.place import Place
+from foveate.attention.place import replaced_arguments
 from foveate.attention.registry import Official, attention_spec, register
 from foveate.core import check_feature_map, check_flag, check_positive_int, expected, require
 from foveate.ops.convolution import Convolution
@@ -39,10 +39,6 @@ def _params(channels: int, **given: Any) -> int:
     return int(branches + chosen + (conv.out_channels if conv.bias else 0))
 
 
-def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in place.replaced.items() if name not in options}
-
-
 @register(
     name="sk",
     title="Selective kernel",
@@ -52,7 +48,7 @@ def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
     site="replace_conv2",
     params=_params,
     extra="models",
-    fit=_fit,
+    fit=replaced_arguments,
     official=Official("implus/SKNet", "5d319b2", "models/sknet50.prototxt", "none"),
     departs=(
         "groups as in the network; SKNet has 32",

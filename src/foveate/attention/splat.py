@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foveate.attention.place import Place
+from foveate.attention.place import replaced_arguments
 from foveate.attention.registry import Official, attention_spec, register
 from foveate.core import (
     check_channel_multiple,
@@ -46,10 +46,6 @@ def _params(channels: int, **given: Any) -> int:
     return int(splits + first + 2 * hidden + last)
 
 
-def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in place.replaced.items() if name not in options}
-
-
 @register(
     name="splat",
     title="Split attention",
@@ -59,7 +55,7 @@ def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
     site="replace_conv2",
     params=_params,
     channel_multiple=2,
-    fit=_fit,
+    fit=replaced_arguments,
     official=Official(
         "zhanghang1989/ResNeSt", "1dfb3e8", "resnest/torch/models/splat.py", "Apache-2.0"
     ),
