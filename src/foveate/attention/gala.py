@@ -39,7 +39,7 @@ def _params(
     title="Global-and-local attention",
     kind="both",
     paper="1805.08819",
-    year=2019,
+    year=2018,
     site="block_input@-2",
     params=_params,
     official=Official("serre-lab/gala_tpu", "65bd06e", "resnet_helpers.py", "none"),

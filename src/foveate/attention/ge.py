@@ -77,6 +77,8 @@ def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
     departs=(
         "finite extents, of which no code was published, follow the paper's text and figures",
         "windows of mode='minus' that reach over the border average what lies on the map",
+        "BatchNorms have momentum 0.05, which Caffe writes as 0.95",
+        "mode='minus' and extent=0 as defaults are this project's choice; no source names any",
     ),
     verified=(
         "formula and gradients in float64; nothing recorded, as the official code has no license",

@@ -65,7 +65,7 @@ def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
     title="Global second-order pooling",
     kind="channel",
     paper="1811.12006",
-    year=2019,
+    year=2018,
     site="post_norm:last",
     params=_params,
     official=Official(
