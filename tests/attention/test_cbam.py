@@ -66,3 +66,13 @@ def test_cbam_starts_as_the_official_network_does():
 def test_cbam_names_wrong_options(options, text):
     with pytest.raises(ValueError, match=f"ConvBlockAttention expects {text}"):
         ConvBlockAttention(8, **options)
+
+
+def test_cbam_learns_from_a_single_pixel_in_a_batch_alone():
+    """Documented: its norm over positions needs two values."""
+    module = ConvBlockAttention(4)
+    module(torch.randn(2, 4, 1, 1)).sum().backward()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        module(torch.randn(1, 4, 1, 1))
+    module(torch.randn(1, 4, 1, 2)).sum().backward()
+    module.eval()(torch.randn(1, 4, 1, 1))

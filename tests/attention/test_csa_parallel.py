@@ -75,3 +75,13 @@ def test_wrong_options_are_named():
         ParallelGates(8, kernel=4)
     with pytest.raises(ValueError, match="reduction >= 1; got 0"):
         ParallelGates(8, reduction=0)
+
+
+def test_csa_parallel_learns_from_a_single_pixel_in_a_batch_alone():
+    """Documented: its norm over positions needs two values."""
+    module = ParallelGates(4)
+    module(torch.randn(2, 4, 1, 1)).sum().backward()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        module(torch.randn(1, 4, 1, 1))
+    module(torch.randn(1, 4, 1, 2)).sum().backward()
+    module.eval()(torch.randn(1, 4, 1, 1))

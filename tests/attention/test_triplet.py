@@ -76,3 +76,13 @@ def test_triplet_gates_without_the_spatial_branch_are_a_mean():
 def test_triplet_refuses_an_even_kernel():
     with pytest.raises(ValueError, match="TripletAttention expects an odd kernel; got 4"):
         TripletAttention(8, kernel=4)
+
+
+def test_triplet_learns_from_a_single_pixel_in_a_batch_alone():
+    """Documented: its norm over positions needs two values."""
+    module = TripletAttention(4)
+    module(torch.randn(2, 4, 1, 1)).sum().backward()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        module(torch.randn(1, 4, 1, 1))
+    module(torch.randn(1, 4, 1, 2)).sum().backward()
+    module.eval()(torch.randn(1, 4, 1, 1))

@@ -43,7 +43,8 @@ class ParallelGates(nn.Module):
         kernel: Odd size of the spatial kernel.
 
     Shape:
-        - x: $(N, C, H, W)$, any float dtype; output: as x.
+        - x: $(N, C, H, W)$, any float dtype; output: as x. In training a 1x1 map needs N > 1, as
+          BatchNorm over positions needs two; torch raises ValueError for one.
 
     Raises:
         ValueError: If an argument is below 1 or the kernel is even; in ``forward``, if x is not

@@ -14,7 +14,7 @@ from foveate.core import check_feature_map, check_positive_int
 
 
 def large_kernel(channels: int) -> tuple[nn.Conv2d, nn.Conv2d]:
-    """The depthwise 5x5 and dilated 7x7 convolutions that together see 23x23 positions."""
+    """The depthwise 5x5 and dilated 7x7 convolutions, whose taps reach over 5 + 6 * 3 = 23."""
     near = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
     far = nn.Conv2d(channels, channels, 7, padding=9, dilation=3, groups=channels)
     return near, far
@@ -56,7 +56,8 @@ class LargeKernelAttention(nn.Module):
     r"""Large kernel attention, $y = x \cdot W(k_2 * (k_1 * x))$, without a sigmoid.
 
     $k_1$ is a depthwise 5x5 kernel, $k_2$ a depthwise 7x7 kernel with dilation 3, $W$ a 1x1 layer;
-    all have biases. Together they stand for one kernel of 21x21.
+    all have biases. Together their taps reach over 23x23 positions; the paper counts 21x21, the
+    kernel that they are taken from.
 
     Args:
         channels: Channels C of the input, at least 1.

@@ -60,7 +60,8 @@ class TripletAttention(nn.Module):
         no_spatial: Leave $a_{HW}$ out and take the mean of the other two.
 
     Shape:
-        - x: $(N, C, H, W)$, any float dtype; output: as x.
+        - x: $(N, C, H, W)$, any float dtype; output: as x. In training a 1x1 map needs N > 1, as
+          BatchNorm over positions needs two; torch raises ValueError for one.
 
     Raises:
         TypeError: If ``no_spatial`` is not a bool.
