@@ -70,6 +70,22 @@ def test_saved_models_come_back_equal(tmp_path, name):
     assert stored["model"]["attention"] == name
 
 
+def test_every_type_comes_back_as_it_was_saved(tmp_path):
+    model = make(attention="se").double()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(1e-12)
+    model.conv1[0].half()
+    foveate.save(model, tmp_path)
+    loaded = foveate.load(tmp_path)
+    assert loaded.conv1[0].weight.dtype == torch.float16
+    state = loaded.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
+    assert {key: v.dtype for key, v in state.items()} == {
+        key: v.dtype for key, v in model.state_dict().items()
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

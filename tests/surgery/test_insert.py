@@ -298,6 +298,82 @@ def test_an_attention_of_your_own_needs_no_registry():
     assert done.params == 16 and done.attention == "InstanceNorm2d"
 
 
+def test_a_symbolic_trace_applies_what_sits_before_the_last_activation():
+    model = net().eval()
+    insert(model, "se", "blocks", position="before")
+    traced = torch.fx.symbolic_trace(model)
+    for _ in range(2):
+        assert torch.equal(traced(IMAGE), model(IMAGE))
+
+
+@pytest.mark.parametrize("name", ["emca", "gala", "spm", "dcn", "splat"])
+@pytest.mark.parametrize("start", ["paper", "identity"])
+def test_costs_are_those_that_the_network_has_more(name, start):
+    model = net(stages=4, width=8)
+    size = (3, 64, 64)
+    before = foveate.accounting.count(model, size)
+    done = insert(model, name, start=start, example=torch.zeros(1, *size))
+    after = foveate.accounting.count(model, size)
+    assert (done.params, done.macs) == (after.params - before.params, after.macs - before.macs)
+    assert foveate.remove_(model).params == done.params
+
+
+def test_an_identity_start_keeps_the_type_under_autocast():
+    model = net().eval()
+
+    class Widening(nn.Module):
+        def __init__(self, channels):
+            super().__init__()
+
+        def forward(self, x):
+            return 2 * x.float()
+
+    with torch.autocast("cpu", torch.bfloat16):
+        want = model(IMAGE)
+        insert(model, Widening, "post_norm", start="identity")
+        assert torch.equal(model(IMAGE), want)
+
+
+def test_the_watched_pass_leaves_observers_alone():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+
+    class Counting(nn.ReLU):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(1))
+            self.register_buffer("last", torch.zeros(0))
+
+        def forward(self, x):
+            self.seen += 1
+            self.last = x.detach()[0, 0, 0]
+            return super().forward(x)
+
+    model[1] = Counting()
+    foveate.plan(model, "se", ["1"], example=IMAGE)
+    assert model[1].seen == 0 and model[1].last.numel() == 0
+    with torch.inference_mode():
+        foveate.insert_(model, "se", ["1"], example=IMAGE)
+    assert model[1].seen == 0
+
+
+def test_hooks_of_a_process_that_unpickles_do_not_replace_ours():
+    from torch.utils.hooks import RemovableHandle
+
+    model = net().eval()
+    insert(model, "se")
+    want, file = model(IMAGE), io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    numbers = RemovableHandle.next_id
+    RemovableHandle.next_id = 0  # as in a fresh process
+    again = torch.load(file, weights_only=False)
+    for _ in range(40):
+        for module in again.modules():
+            module.register_forward_hook(lambda *_: None).remove()
+    RemovableHandle.next_id = max(numbers, RemovableHandle.next_id)
+    assert torch.equal(again(IMAGE), want)
+
+
 def test_an_optimizer_of_the_new_parameters_opens_an_identity_start():
     model = net()
     before = sum(w.numel() for w in model.parameters())

@@ -96,6 +96,53 @@ def test_dtype_and_requires_grad_survive_parking():
     model(IMAGE.double())
 
 
+def test_a_weight_that_another_layer_has_too_stays_a_parameter():
+    model = net()
+    model.layer2[1].conv1.weight = model.layer2[1].conv2.weight
+    count = sum(w.numel() for w in model.parameters())
+    done = insert(model, "sk", ["layer2.1.conv2"])
+    assert done.params == sum(w.numel() for w in model.parameters()) - count
+    with torch.no_grad():
+        model.layer2[1].conv1.weight.add_(1.0)
+    want = model.layer2[1].conv1.weight.clone()
+    assert foveate.remove_(model).params == done.params
+    assert torch.equal(model.layer2[1].conv1.weight, want)
+    assert model.layer2[1].conv1.weight is model.layer2[1].conv2.weight
+
+
+def test_a_weight_put_in_place_of_a_parked_one_is_kept():
+    model, other = net(), TinyResNet()
+    insert(model, "sk")
+    model.load_state_dict(other.state_dict(keep_vars=True), assign=True)
+    foveate.remove_(model)
+    assert torch.equal(model(IMAGE), other.eval()(IMAGE))
+    assert all(type(m) is nn.Conv2d for m in model.modules() if isinstance(m, nn.Conv2d))
+
+
+def test_an_optimizer_does_not_move_what_is_parked():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    model(IMAGE).sum().backward()
+    optimizer.step()
+    before = model.layer2[0].conv2.weight.clone()
+    insert(model, "sk")
+    for _ in range(2):
+        optimizer.zero_grad(set_to_none=False)
+        model(IMAGE).sum().backward()
+        optimizer.step()
+    foveate.remove_(model)
+    assert torch.equal(model.layer2[0].conv2.weight, before)
+    assert list(model.layer2[0].conv2._parameters) == ["weight", "bias"]
+
+
+def test_what_sits_on_the_same_convolution_is_counted_apart():
+    model = net()
+    insert(model, "se", ["layer2.0.conv2"])
+    count = sum(w.numel() for w in model.parameters())
+    done = insert(model, "sk", ["layer2.0.conv2"])
+    assert done.params == sum(w.numel() for w in model.parameters()) - count
+
+
 def test_patterns_name_the_convolutions():
     model = net()
     done = insert(model, where=["layer?.0.conv1"])

@@ -129,6 +129,58 @@ def test_an_attention_at_the_input_is_seen_by_branch_and_skip():
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 
+@pytest.mark.parametrize("side", [32, 64])
+@pytest.mark.parametrize("gate", ["cbam", "se", "eca"])
+def test_the_gates_that_a_network_has_of_its_own_are_not_its_branch(gate, side):
+    model = timm.create_model("resnet18", block_args={"attn_layer": gate})
+    image = torch.zeros(1, 3, side, side)
+    for where, name in (("post_norm", "bn2"), ("after_conv2", "conv2"), ("replace_conv2", "conv2")):
+        done = foveate.plan(model, lambda c, **_: nn.Conv2d(c, c, 1), where, example=image)
+        assert [site.path for site in done.sites] == [
+            f"layer{stage}.{block}.{name}" for stage in (1, 2, 3, 4) for block in (0, 1)
+        ]
+
+
+@pytest.mark.parametrize("name", ["proj", "down", "skip_conv", "res", "a"])
+def test_a_shortcut_is_known_by_what_it_reads_whatever_its_name(name):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(4, 8, 3, 2, 1), nn.BatchNorm2d(8)
+            self.conv2, self.bn2 = nn.Conv2d(8, 8, 3, 1, 1), nn.BatchNorm2d(8)
+            self.relu = nn.ReLU()
+            self.add_module(name, nn.Sequential(nn.Conv2d(4, 8, 1, 2), nn.BatchNorm2d(8)))
+
+        def forward(self, x):
+            branch = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+            return self.relu(branch + self.get_submodule(name)(x))
+
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), Block())
+    image = torch.zeros(1, 3, 16, 16)
+    paths = [
+        foveate.plan(model, lambda c, **_: nn.Identity(), where, example=image).sites[0].path
+        for where in ("post_norm", "after_conv2")
+    ]
+    assert paths == ["1.bn2", "1.conv2"]
+
+
+def test_blocks_that_take_their_map_by_name_are_refused_where_it_is_needed():
+    class ByName(TinyResNet):
+        def forward(self, x):
+            x = self.stem(x)
+            for block in [*self.layer1, *self.layer2]:
+                x = block(x=x)
+            return self.head(x.mean((2, 3)))
+
+    image = torch.zeros(1, 3, 16, 16)
+    for name, where in (("gala", "block_input"), ("emca", "post_norm")):
+        with pytest.raises(
+            ValueError, match="their map as the first argument, by position; got la"
+        ):
+            foveate.insert_(ByName(), name, where, example=image)
+    foveate.insert_(ByName(), "se", "blocks", example=image)
+
+
 def test_sites_are_read_from_words():
     assert parse_where("blocks:second@2..-2") == (Where("blocks", "second", ((2, -2),)),)
     assert parse_where("post_norm + stages@1,3..4") == (
@@ -148,9 +200,11 @@ def test_sites_are_read_from_words():
         ("blocks@0", "stages such as 2"),
         ("blocks@1..", "stages such as 2"),
         ("blocks@", "SITE@STAGES"),
-        ("stages:last", "a choice that it has not"),
-        ("strides@2", "a choice that it has not"),
-        ("blocks@9", "got none in TinyResNet"),
+        ("blocks@,", "stages such as 2"),
+        ("blocks@3..2", "stages such as 2"),
+        ("stages:last", "with stages .* at most"),
+        ("strides@2", "'strides' alone"),
+        ("blocks@9", "got none in TinyResNet, which has 2 stages"),
     ],
 )
 def test_wrong_words_are_named(text, complaint):

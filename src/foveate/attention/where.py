@@ -64,7 +64,7 @@ class Where:
 
 def is_where(text: str) -> bool:
     """Whether a text names sites, rather than modules: its first word is a site."""
-    return re.split(r"[:@+]", text)[0] in SITES
+    return re.split(r"[:@+]", text)[0].strip() in SITES
 
 
 def parse_where(text: str) -> tuple[Where, ...]:
@@ -93,15 +93,17 @@ def _part(text: str) -> Where:
         if what not in known:
             raise ValueError(expected("where", _FORM, text, suggest(what, known)))
     if (site in _WHOLE and found["pick"]) or (site == "strides" and found["stages"]):
-        raise ValueError(expected("where", f"{site!r} without a choice that it has not", text))
+        what = "alone" if site == "strides" else "with stages (@) at most"
+        raise ValueError(expected("where", f"{site!r} {what}", text))
     return Where(site, pick, _ranges(found["stages"] or ""))
 
 
 def _ranges(text: str) -> tuple[tuple[int, int], ...]:
     ranges = []
-    for one in filter(None, text.split(",")):
+    for one in text.split(",") if text else ():
         found = _RANGE.fullmatch(one)
-        if found is None:
+        low, high = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if found is None or (low > high and low * high > 0):
             raise ValueError(expected("where", "stages such as 2, 2..3 or -1", one))
-        ranges.append((int(found[1]), int(found[2] or found[1])))
+        ranges.append((low, high))
     return tuple(ranges)

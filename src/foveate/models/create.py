@@ -131,7 +131,8 @@ def _whole(attention: str, network: str | None) -> dict[str, str]:
     known = attention_spec(attention).networks
     if network not in known:
         rule = f"a network of {attention!r}"
-        raise ValueError(expected("create_model", rule, network, suggest(network, known)))
+        remedy = suggest(network, known) if known else "its paper has none that is known here"
+        raise ValueError(expected("create_model", rule, network, remedy))
     return known[network]
 
 

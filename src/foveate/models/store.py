@@ -96,8 +96,8 @@ def load(folder: str | os.PathLike[str]) -> nn.Module:
         got = Words(f"none for {missing[0]} and {len(missing) - 1} more")
         raise ValueError(expected("load", f"weights that fit {SPEC}", got))
     try:
-        model.load_state_dict(weights)
+        # In the types that were saved, which need not be those of a fresh network.
+        model.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise ValueError(expected("load", f"weights that fit {SPEC}", Words(error))) from error
-    floating = next((one.dtype for one in weights.values() if one.is_floating_point()), None)
-    return model.to(floating).eval()
+    return model.eval()

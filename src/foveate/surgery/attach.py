@@ -8,70 +8,68 @@ aliases and hooks of the network stay as they were, and a stage that is run bloc
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Collection
+from typing import Any, cast
 
 from torch import Tensor, nn
 
-from foveate.surgery.holder import CHILD, INPUT, INSTEAD, AllOrNothing, Inserted
+from foveate.surgery.holder import CHILD, INPUT, INSTEAD, Inserted, unguard_loading
 from foveate.surgery.instead import InsteadOfConv2d, stand_in, standing_in, step_back
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-class ApplyHook:
-    """The forward hook of a site; an object so that copies and pickles carry their own weights."""
+class _Hook:
+    """A hook of an attention; an object so that copies and pickles carry their own weights."""
 
     def __init__(self, inserted: Inserted) -> None:
         self.inserted = inserted
+
+
+class ApplyHook(_Hook):
+    """The forward hook of a site."""
 
     def __call__(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
         """Replace the output of the site."""
         return self.inserted.apply_to(output)
 
 
-class ApplyBeforeHook:
+class ApplyBeforeHook(_Hook):
     """The forward pre-hook of a site at the input of a module."""
-
-    def __init__(self, inserted: Inserted) -> None:
-        self.inserted = inserted
 
     def __call__(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Replace the first argument of the site."""
         return (self.inserted.apply_to(args[0]), *args[1:])
 
 
-class ShowHook:
+class ShowHook(_Hook):
     """The forward pre-hook of a block that shows its input to an attention inside."""
-
-    def __init__(self, inserted: Inserted) -> None:
-        self.inserted = inserted
 
     def __call__(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
         """Show the first argument of the block."""
         self.inserted.attention.see_input(args[0])  # type: ignore[operator]
 
 
-_OURS = (ApplyHook, ApplyBeforeHook, ShowHook)
-
-
-class CallCounter:
-    """Pre-hooks that apply an attention to the input of one call of a module.
+class CallCounter(_Hook):
+    """Pre-hooks that apply an attention to the input of the last call of an activation.
 
     A block may run one activation several times; the last call is the one after the addition.
-    ``restart`` hangs on the block, ``count`` on its activation.
+    ``restart`` hangs on the block, ``count`` on its activation. A symbolic trace sees the first
+    and not the second, so the count begins anew by itself after ``calls`` of them.
     """
 
-    def __init__(self, inserted: Inserted, call: int) -> None:
-        self.inserted, self.call, self.seen = inserted, call, 0
+    def __init__(self, inserted: Inserted, calls: int) -> None:
+        super().__init__(inserted)
+        self.calls, self.seen = calls, 0
 
     def restart(self, module: nn.Module, args: Any) -> None:
-        """Begin a new pass of the block."""
+        """Begin a new pass of the block, the last of which may have broken off."""
         self.seen = 0
 
     def count(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         """Replace the input if this is the call."""
-        self.seen += 1
-        return (self.inserted.apply_to(args[0]), *args[1:]) if self.seen == self.call else None
+        self.seen = self.seen % self.calls + 1
+        return (self.inserted.apply_to(args[0]), *args[1:]) if self.seen == self.calls else None
 
 
 def is_plain_container(module: nn.Module) -> bool:
@@ -97,6 +95,7 @@ def attach(
     inserted: Inserted,
     before: tuple[nn.Module, int] | None = None,
     shown: nn.Module | None = None,
+    parked: tuple[str, ...] = (),
 ) -> None:
     """Hang ``inserted`` on ``target``, where its ``at`` says.
 
@@ -106,6 +105,7 @@ def attach(
         before: An activation inside ``target`` and the number of its call (from 1) whose input
             is to pass through the attention instead.
         shown: A block whose input the attention is to be shown.
+        parked: Weights of ``target`` that nothing needs while the attention stands in for it.
     """
     holder = _holder(target)
     names = itertools.chain([CHILD], (f"{CHILD}{number}" for number in itertools.count(2)))
@@ -113,7 +113,7 @@ def attach(
     if shown is not None:
         shown.register_forward_pre_hook(ShowHook(inserted))
     if inserted.at == INSTEAD:
-        stand_in(target, inserted)
+        stand_in(target, parked)
     elif inserted.at == INPUT:
         target.register_forward_pre_hook(ApplyBeforeHook(inserted))
     elif before is None:
@@ -146,27 +146,28 @@ def inserted_at(target: nn.Module, at: str) -> Inserted | None:
 def _inserted_by(hook: Any) -> Inserted | None:
     """What a hook applies if it is one of ours."""
     owner = getattr(hook, "__self__", hook)
-    return owner.inserted if isinstance(owner, (*_OURS, CallCounter)) else None
+    return owner.inserted if isinstance(owner, _Hook) else None
 
 
-def detach_all(model: nn.Module) -> list[Inserted]:
-    """Take every inserted attention out; the model is then as it was."""
+def detach(model: nn.Module, only: Collection[Inserted] | None = None) -> list[Inserted]:
+    """Take inserted attentions out, all of them or some; without any the model is as it was."""
+
+    def goes(found: Inserted | None) -> bool:
+        return found is not None and (only is None or found in only)
+
     removed: dict[Inserted, None] = {}
     for module in list(model.modules()):
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
             for key, hook in list(hooks.items()):
-                found = _inserted_by(hook)
-                if found is not None:
+                if goes(_inserted_by(hook)):
                     del hooks[key]
-                    removed[found] = None
-    for module in list(model.modules()):
-        if isinstance(module, InsteadOfConv2d):
+                    removed[cast(Inserted, _inserted_by(hook))] = None
+        if isinstance(module, InsteadOfConv2d) and goes(standing_in(module)):
             removed[standing_in(module)] = None
             step_back(module)
+    for module in list(model.modules()):
         for name, child in list(module._modules.items()):
-            if isinstance(child, Inserted):
+            if isinstance(child, Inserted) and goes(child):
                 del module._modules[name]
-        for key, wrapped in list(module._load_state_dict_pre_hooks.items()):
-            if isinstance(getattr(wrapped, "hook", None), AllOrNothing):
-                del module._load_state_dict_pre_hooks[key]
+    unguard_loading(model)
     return list(removed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -18,17 +19,59 @@ _NORMS = (
     nn.LayerNorm,
 )
 _SHORTCUTS = {"downsample", "shortcut", "skip", "identity"}
+# Classes of gates that a network has of its own: their convolutions are not the branch's.
+_GATES = re.compile(r"SE(Module|Block|Layer)?$|Squeeze|cbam", re.IGNORECASE)
 Records = dict[nn.Module, Record]
 
 
 def _branch(block: Found, records: Records) -> Iterator[Found]:
-    """The modules of a block that ran, without those of its shortcut."""
+    """The modules of a block that ran, without those of its shortcut and of its own gates."""
+    aside = _shortcut(block, records)
     for name, part in block.module.named_modules():
         record = records.get(part)
+        if part is not block.module and _GATES.search(type(part).__name__):
+            aside.update(part.modules())
         hidden = is_inserted_path(name) or not _SHORTCUTS.isdisjoint(name.split("."))
-        if record is not None and not hidden:
+        if record is not None and not hidden and part not in aside:
             path = f"{block.path}.{name}"
             yield Found(path, path, part, record)
+
+
+def _shortcut(block: Found, records: Records) -> set[nn.Module]:
+    """The layers that lead from the block's input to its sum by fewer convolutions than others.
+
+    They are followed by who reads whose result, so a step that is no module ends the way.
+    """
+    layers = [
+        (part, records[part])
+        for name, part in block.module.named_modules()
+        if part in records and not list(part.children()) and not is_inserted_path(name)
+    ]
+    ways = [
+        _way(part, layers)
+        for part, record in layers
+        if any(given is block.record.passes[0][0] for given, _ in record.passes)
+    ]
+    convs = [sum(isinstance(part, nn.Conv2d) for part in way) for way in ways]
+    # A way of no convolution is a norm before all branches as often as a shortcut.
+    short = [way for way, count in zip(ways, convs, strict=True) if 0 < count < max(convs)]
+    return set().union(*short)
+
+
+def _way(start: nn.Module, layers: list[tuple[nn.Module, Record]]) -> set[nn.Module]:
+    """The layers that read, one from another, what ``start`` returns."""
+    way: set[nn.Module] = {start}
+    reached = [output for part, record in layers if part is start for _, output in record.passes]
+    known = set(map(id, reached))
+    while reached:
+        result = reached.pop()
+        for part, record in layers:
+            for given, output in record.passes:
+                if given is result:
+                    way.add(part)
+                    reached += [] if id(output) in known else [output]
+                    known.add(id(output))
+    return way
 
 
 def last_norm(block: Found, records: Records) -> Found | None:

@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from foveate.surgery.compiled import make_compiler_see_hooks
 
 CHILD = "foveate"
 """Name of the child that holds an inserted attention; a number follows where it is taken."""
+
+_NEXT_HOOK = "foveate_next_hook"
 
 OUTPUT, INPUT, INSTEAD = "output", "input", "instead"
 """Where an attention sits at its module: after it, before it, or in its place."""
@@ -32,6 +35,9 @@ class Inserted(nn.Module):
             openness that starts at 0.
         at: ``OUTPUT`` or ``INPUT`` of its module, or ``INSTEAD`` of it.
         borrows: Whether, instead of a convolution, it works with that one's weights.
+
+    Attributes:
+        added: Parameters that the network has more with it.
     """
 
     def __init__(
@@ -45,7 +51,7 @@ class Inserted(nn.Module):
     ) -> None:
         super().__init__()
         self.attention_name, self.site = name, site
-        self.at, self.borrows = at, borrows
+        self.at, self.borrows, self.added = at, borrows, 0
         self.attention = attention
         self.openness = nn.Parameter(torch.zeros(())) if identity else None
         self.fills = True
@@ -54,15 +60,27 @@ class Inserted(nn.Module):
         """Return the argument."""
         return x
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Take the next number of a hook along."""
+        return {**self.__dict__, _NEXT_HOOK: RemovableHandle.next_id}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Come back from a pickle, whose process may not have inserted anything itself."""
+        """Come back from a pickle, whose process may not have inserted anything itself.
+
+        Its hooks are numbered from 0, and a number given twice would replace ours.
+        """
+        numbers = (RemovableHandle.next_id, state.pop(_NEXT_HOOK, 0))
+        RemovableHandle.next_id = max(numbers)
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         make_compiler_see_hooks()
 
     def apply_to(self, x: Tensor) -> Tensor:
         """Apply the attention to the map of the site."""
         out: Tensor = self.attention(x)
-        return out if self.openness is None else x + self.openness * (out - x)
+        if self.openness is None:
+            return out
+        # In the type of x even where autocast lets the attention return a wider one.
+        return (x + self.openness * (out - x)).to(x.dtype)
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
@@ -113,3 +131,13 @@ def iter_inserted(model: nn.Module) -> Iterator[tuple[str, Inserted]]:
     for path, module in model.named_modules():
         if isinstance(module, Inserted):
             yield path, module
+
+
+def unguard_loading(model: nn.Module) -> None:
+    """Take :class:`AllOrNothing` off a network that has no attention left."""
+    if next(iter_inserted(model), None) is not None:
+        return
+    for module in model.modules():
+        for key, wrapped in list(module._load_state_dict_pre_hooks.items()):
+            if isinstance(getattr(wrapped, "hook", None), AllOrNothing):
+                del module._load_state_dict_pre_hooks[key]

@@ -9,8 +9,10 @@ from typing import Any
 from torch import nn
 
 from foveate.core import Words, check_choice, expected
+from foveate.surgery.holder import is_inserted_path
 from foveate.surgery.insertion import HOSTS, Insertion
 from foveate.surgery.seating import seats
+from foveate.surgery.structure import children_of
 from foveate.surgery.trace import watch
 
 _OLD_STRIDE = "foveate_old_stride"
@@ -34,10 +36,11 @@ def changed_host(model: nn.Module, how: Insertion, example: Any, keep: bool) -> 
     if any(hasattr(layer, _OLD_STRIDE) for layer in model.modules()):
         got = Words("one where it is made already")
         raise ValueError(expected(f"host={how.host!r}", "a network as published", got))
-    for layer in strided_layers(model, example):
-        layer.foveate_old_stride = layer.stride
-        layer.stride = (1, 1)
+    layers = strided_layers(model, example)
     try:
+        for layer in layers:
+            setattr(layer, _OLD_STRIDE, layer.stride)
+            layer.stride = (1, 1)
         yield
     except BaseException:
         restore_host_(model)
@@ -65,18 +68,22 @@ def strided_layers(model: nn.Module, example: Any) -> list[Any]:
     found: list[Any] = []
     for name, layer in block.module.named_modules():
         record = records.get(layer)
-        if record is None or (record.input_shape or ())[2:] == (record.shape or ())[2:]:
+        if record is None or children_of(layer) or is_inserted_path(name):
             continue
-        if isinstance(layer, nn.Conv2d) and max(layer.stride) > 1:
+        before, after = (record.input_shape or ())[2:], (record.shape or ())[2:]
+        if before == after or after in ((), (1, 1)):
+            continue  # A gate of the network pools to one pixel.
+        if type(layer) is nn.Conv2d and max(layer.stride) > 1:
             found.append(layer)
-        elif not list(layer.children()) and len(record.shape or ()) == 4:
+        else:
             got = Words(f"{block.path}.{name} ({type(layer).__name__})")
             raise ValueError(expected("host='last_stride_1'", rule, got))
     return found
 
 
-def restore_host_(model: nn.Module) -> None:
-    """Take every change back."""
-    for layer in model.modules():
-        if _OLD_STRIDE in layer.__dict__:
-            layer.stride = layer.__dict__.pop(_OLD_STRIDE)
+def restore_host_(model: nn.Module) -> str | None:
+    """Take every change back; return the name of what there was."""
+    changed = [layer for layer in model.modules() if _OLD_STRIDE in layer.__dict__]
+    for layer in changed:
+        layer.stride = layer.__dict__.pop(_OLD_STRIDE)
+    return next(iter(HOSTS)) if changed else None

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from foveate.core import Words, expected
-from foveate.surgery.attach import attach, detach_all
+from foveate.surgery.attach import attach, detach
 from foveate.surgery.compiled import make_compiler_see_hooks, refuse_wrapped
 from foveate.surgery.holder import guard_loading, iter_inserted
 from foveate.surgery.host import changed_host, restore_host_
 from foveate.surgery.insertion import Insertion, Site
-from foveate.surgery.prepare import Attention, count_params, prepare
+from foveate.surgery.prepare import Attention, prepare
 from foveate.surgery.sites import Sites
 from foveate.surgery.structure import stages
 from foveate.surgery.trace import watch
@@ -108,10 +108,14 @@ def insert_(
     how = Insertion("inserted", type(model).__name__, "", "", start, host=host)
     with changed_host(model, how, example, keep=True):
         hangings, done = prepare(how, model, attention, where, position, example, options)
-    for one in hangings:
-        attach(one.target, one.holder, one.before, one.shown)
-    guard_loading(model)
-    make_compiler_see_hooks()
+        make_compiler_see_hooks()
+        try:
+            for one in hangings:
+                attach(one.target, one.holder, one.before, one.shown, one.parked)
+            guard_loading(model)
+        except BaseException:  # Ctrl-C among them: all or nothing.
+            detach(model, {one.holder for one in hangings})
+            raise
     return done
 
 
@@ -129,8 +133,8 @@ def remove_(model: nn.Module) -> Insertion:
         '1'
     """
     refuse_wrapped(model)
-    removed = detach_all(model)
-    restore_host_(model)
+    removed = detach(model)
+    host = restore_host_(model)
     if not removed:
         raise ValueError(
             expected("remove_", "a model with inserted attentions", Words("none in it"))
@@ -142,7 +146,7 @@ def remove_(model: nn.Module) -> Insertion:
             path=one.site,
             channels=getattr(one.attention, "channels", 0),
             size=(0, 0),
-            params=count_params(one),
+            params=one.added,
             macs=0,
             module=one.attention,
             openness=one.openness,
@@ -150,7 +154,8 @@ def remove_(model: nn.Module) -> Insertion:
         for one in removed
     )
     names = ", ".join(sorted({one.attention_name for one in removed}))
-    return Insertion("removed", type(model).__name__, names, "all", "paper", sites)
+    start = "identity" if any(one.openness is not None for one in removed) else "paper"
+    return Insertion("removed", type(model).__name__, names, "all", start, sites, host)
 
 
 def inserted(model: nn.Module) -> dict[str, nn.Module]:

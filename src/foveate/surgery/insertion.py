@@ -17,11 +17,11 @@ class Site:
 
     Attributes:
         name: Name of the stage, block or layer.
-        path: Module on whose output the attention hangs.
-        channels: Channels C there.
+        path: Module after, before or instead of which the attention works.
+        channels: Channels C of the map it sees.
         size: Height and width of the map on the example.
-        params: Parameters of the attention.
-        macs: Its multiply-accumulates on the example, for one image.
+        params: Parameters that it adds; fewer than its own, or less than none, where it replaces.
+        macs: Multiply-accumulates that it adds on the example, for one image.
         module: The attention, None in a dry run.
         openness: The openness of an identity start.
     """
@@ -44,7 +44,7 @@ class Insertion:
         action: ``"would insert"``, ``"inserted"`` or ``"removed"``.
         model: Class of the model.
         attention: Name of the attention.
-        where: Preset or patterns.
+        where: Description of the sites, or patterns.
         start: ``"paper"`` or ``"identity"``.
         sites: The places, in the order in which they run.
         host: What was changed in the network itself, or None.
@@ -65,7 +65,7 @@ class Insertion:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of all sites on the example, for one image."""
+        """Multiply-accumulates of all sites on the example, for one image; without ``host``."""
         return sum(site.macs for site in self.sites)
 
     def parameters(self) -> Iterator[nn.Parameter]:
@@ -80,12 +80,12 @@ class Insertion:
         count = f"{len(self.sites)} site" + ("s" if len(self.sites) != 1 else "")
         head = f"{self.action} {self.attention} at {count} of {self.model}"
         if self.action == "removed":
-            return f"{head}: -{self.params:,} parameters"
+            return f"{head}: {-self.params:+,} parameters"
         head += f": {self.params:+,} parameters, {self.macs / 1e9:+.3f} GMAC an image"
         if self.start == "identity":
             head += ", output unchanged until it opens"
         if self.host is not None:
-            head += f"; {HOSTS[self.host]}"
+            head += f"; {HOSTS[self.host]}, whose cost comes on top"
         rows = [("site", "channels", "map", "parameters", "MMAC")]
         rows += [
             (

@@ -19,7 +19,11 @@ _PARKED = "foveate_parked"
 
 
 class InsteadOfConv2d(nn.Conv2d):
-    """A convolution whose result is computed by the attention it holds."""
+    """A convolution whose result is computed by the attention it holds.
+
+    What rewrites convolutions by their weights, such as the fusion with a norm, must come after
+    the attention was removed.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the attention on x; an identity start mixes it with the plain convolution."""
@@ -31,7 +35,7 @@ class InsteadOfConv2d(nn.Conv2d):
         if holder.openness is None:
             return out
         plain = super().forward(x)
-        return plain + holder.openness * (out - plain)
+        return (plain + holder.openness * (out - plain)).to(plain.dtype)
 
 
 def standing_in(conv: nn.Module) -> Inserted:
@@ -68,27 +72,50 @@ def arguments_of(conv: nn.Module, path: str) -> dict[str, Any]:
     }
 
 
-def stand_in(conv: nn.Module, holder: Inserted) -> None:
-    """Let the attention of ``holder``, a child of ``conv``, do the work of ``conv``."""
+def parked_by(model: nn.Module, conv: nn.Module, holder: Inserted) -> tuple[str, ...]:
+    """Which weights of ``conv`` nothing needs while the attention of ``holder`` stands in for it.
+
+    None where it works with them, or mixes with the plain convolution. A weight that another
+    module has too stays a parameter: it is trained there.
+    """
+    if holder.at != INSTEAD or holder.borrows or holder.openness is not None:
+        return ()
+    elsewhere = {
+        id(weight)
+        for module in model.modules()
+        if module is not conv
+        for weight in module._parameters.values()
+    }
+    own = conv.named_parameters(recurse=False)
+    return tuple(name for name, weight in own if id(weight) not in elsewhere)
+
+
+def stand_in(conv: nn.Module, parked: tuple[str, ...]) -> None:
+    """Let the attention that is a child of ``conv`` do its work, and park weights by name.
+
+    A parked weight keeps its ``requires_grad`` of now, whatever the network is set to meanwhile.
+    Its gradient is dropped, so that no optimizer that knows it moves it.
+    """
     conv.__class__ = InsteadOfConv2d
-    if holder.borrows or holder.openness is not None:
-        return
-    parked = {name: weight for name, weight in conv.named_parameters(recurse=False)}
     # Kept out of sight of nn.Module, which would register them again.
-    conv.__dict__[_PARKED] = parked
-    for name, weight in parked.items():
+    conv.__dict__[_PARKED] = {name: conv.get_parameter(name) for name in parked}
+    for name, weight in conv.__dict__[_PARKED].items():
+        weight.grad = None
         del conv._parameters[name]
         conv.register_buffer(name, weight.detach())
 
 
 def step_back(conv: nn.Module) -> None:
     """Make ``conv`` a plain convolution again, with the weights it has now."""
-    conv.__class__ = nn.Conv2d
-    for name, weight in conv.__dict__.pop(_PARKED, {}).items():
-        now = conv.get_buffer(name)
-        del conv._buffers[name]
+    for name, weight in conv.__dict__.get(_PARKED, {}).items():
+        now = conv._buffers.pop(name, None)
+        if now is None:
+            continue  # A parameter was put in its place since.
         if now.device.type == weight.device.type:
             weight.data = now
         else:
             weight = nn.Parameter(now, weight.requires_grad)
         conv.register_parameter(name, weight)
+    conv._parameters = {name: conv._parameters.get(name) for name in ("weight", "bias")}
+    conv.__dict__.pop(_PARKED, None)
+    conv.__class__ = nn.Conv2d

@@ -18,7 +18,8 @@ from foveate.surgery.attach import inserted_at
 from foveate.surgery.compiled import refuse_wrapped
 from foveate.surgery.holder import INSTEAD, OUTPUT, Inserted
 from foveate.surgery.insertion import Insertion, Site
-from foveate.surgery.seating import place_of, seat_of, seats
+from foveate.surgery.instead import parked_by
+from foveate.surgery.seating import Seat, place_of, seat_of, seats
 from foveate.surgery.sites import Sites, find_sites
 from foveate.surgery.structure import Found, last_activation
 from foveate.surgery.trace import Record, default_example, watch
@@ -34,6 +35,7 @@ class Hanging:
     holder: Inserted
     before: tuple[nn.Module, int] | None
     shown: nn.Module | None
+    parked: tuple[str, ...]
 
 
 def prepare(
@@ -66,9 +68,14 @@ def prepare(
         holder = Inserted(_name(attention), one.name, built, identity, one.at, borrows)
         holder.to(one.record.output.device, one.record.output.dtype)
         holder.train(one.module.training)
-        shown = seat.block if seat and spec is not None and spec.watches else None
-        macs, params = _costs(one, holder, shown)
-        hangings.append(Hanging(one.module, holder, before, shown.module if shown else None))
+        shown = _shown(spec, seat)
+        parked = parked_by(model, one.module, holder)
+        macs = _macs(one, holder, shown)
+        params = count_params(holder)
+        params -= sum(one.module.get_parameter(name).numel() for name in parked)
+        holder.added = params
+        block = shown.module if shown else None
+        hangings.append(Hanging(one.module, holder, before, block, parked))
         sites.append(
             Site(
                 name=one.name,
@@ -160,6 +167,17 @@ def _same_result(one: Found, record: Record | None) -> bool:
     return one.at == OUTPUT and record is not None and one.record.hands_on(record)
 
 
+def _shown(spec: AttentionSpec | None, seat: Seat | None) -> Found | None:
+    """The block whose input an attention is to be shown."""
+    if spec is None or not spec.watches or seat is None:
+        return None
+    if len(seat.block.record.input_shape or ()) != 4:
+        rule = "blocks that take their map as the first argument, by position"
+        got = Words(f"{seat.block.path} ({type(seat.block.module).__name__})")
+        raise ValueError(expected(spec.name, rule, got))
+    return seat.block
+
+
 def _activation(one: Found, records: dict[nn.Module, Record]) -> tuple[nn.Module, int]:
     last = last_activation(one, records) if one.at == OUTPUT else None
     if last is None:
@@ -208,30 +226,30 @@ def _is_channels_last(model: nn.Module) -> bool:
     )
 
 
-def _costs(one: Found, holder: Inserted, shown: Found | None) -> tuple[int, int]:
-    """What an attention adds: operations on one image, and parameters.
+def _macs(one: Found, holder: Inserted, shown: Found | None) -> int:
+    """Count what an attention adds on one image, and check that it returns the right shape.
 
-    What stands in for a convolution saves that one's operations, and its parameters where it
-    brings its own; both stay where the start is identity.
+    What stands in for a convolution saves that one's operations unless the start is identity.
     """
     attention, x = holder.attention, _black(one.shape, one)
     kernel = (one.module.weight, one.module.bias) if holder.borrows else ()
-    results: list[Any] = []
-    with evaluation(attention), torch.no_grad():
+
+    def run() -> Any:
         if shown is not None:
             attention.see_input(_black(shown.record.input_shape or (), one))  # type: ignore[operator]
-        macs, _ = count_macs(lambda: results.append(attention(x, *kernel)))
+        results.append(attention(x, *kernel))
+
+    results: list[Any] = []
+    with evaluation(attention):
+        macs, _ = count_macs(run)
+        if one.at == INSTEAD and holder.openness is None:
+            macs -= count_macs(lambda: one.module.forward(x))[0]
     out, wanted = results[0], (1, *one.result[1:])
     if not isinstance(out, Tensor) or out.shape != wanted:
         got = Words(tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__)
         rule = f"an attention that returns {wanted} at {one.name}"
         raise ValueError(expected("insert_", rule, got))
-    params = count_params(holder)
-    if one.at == INSTEAD and holder.openness is None:
-        conv = one.module
-        macs -= count_macs(lambda: conv.forward(x))[0]
-        params -= 0 if holder.borrows else count_params(conv)
-    return macs, params
+    return macs
 
 
 def _black(shape: tuple[int, ...], like: Found) -> Tensor:

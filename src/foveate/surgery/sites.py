@@ -1,4 +1,4 @@
-"""From ``where`` to the modules on whose outputs an attention hangs."""
+"""From ``where`` to the modules that attentions hang on."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def find_sites(
         remedy = _other_sites(parts, every) + "a list of module names such as "
         remedy += ", ".join(repr(path) for path in _some_paths(model, records))
         rule = " and ".join(dict.fromkeys(SITES[part.site] for part in parts))
-        got = Words(f"none in {type(model).__name__}")
+        count = len(stages(model, records))
+        got = Words(f"none in {type(model).__name__}, which has {count} stages")
         raise ValueError(expected(f"where={where!r}", rule, got, remedy))
     return sorted(found.values(), key=lambda one: one.record.order)
 
@@ -99,7 +100,7 @@ def _of_site(
         "post_norm": lambda block: last_norm(block, records),
         "after_conv2": lambda block: before_last_conv(block, records),
         "replace_conv2": lambda block: spatial_conv(block, records),
-        "block_input": lambda block: replace(block, at=INPUT) if _reads_a_map(block) else None,
+        "block_input": _input_of,
     }
     found = map(inside[part.site], chosen)
     return [one for one in found if one is not None]
@@ -113,8 +114,12 @@ def _other_sites(parts: tuple[Where, ...], every: list[Seat]) -> str:
     return f"use where={'blocks' if every and 'blocks' not in tried else 'stages'!r}, or "
 
 
-def _reads_a_map(block: Found) -> bool:
-    return len(block.record.input_shape or ()) == 4
+def _input_of(block: Found) -> Found:
+    if len(block.record.input_shape or ()) != 4:
+        rule = "blocks that take their map as the first argument, by position"
+        got = Words(f"{block.path} ({type(block.module).__name__})")
+        raise ValueError(expected("where='block_input'", rule, got))
+    return replace(block, at=INPUT)
 
 
 def _by_patterns(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ class Record:
         input_shape: Shape of its first argument if that is a tensor, else None.
         output: The output itself, to see who hands on whose result.
         version: How often the output had been changed in place by then.
+        passes: First argument and output of every call, to see who reads whose result.
     """
 
     calls: int
@@ -32,6 +34,7 @@ class Record:
     input_shape: tuple[int, ...] | None
     output: Any
     version: int
+    passes: tuple[tuple[Any, Any], ...]
 
     def hands_on(self, other: Record) -> bool:
         """Whether the output is the very tensor that ``other`` returned, unchanged since."""
@@ -55,10 +58,39 @@ def default_example(model: nn.Module) -> Tensor:
     return torch.zeros((1, channels, *size), dtype=like.dtype, device=like.device)
 
 
+def _version(output: Any) -> int:
+    """How often a tensor was changed in place; those of inference mode do not count."""
+    return output._version if isinstance(output, Tensor) and not output.is_inference() else 0
+
+
+@contextlib.contextmanager
+def _kept_buffers(model: nn.Module) -> Iterator[None]:
+    """Put every buffer back: the same tensor with the same values."""
+    kept = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        for module, name, buffer, values in kept:
+            changed = buffer.shape != values.shape or not _same(buffer, values)
+            if changed or module._buffers.get(name) is not buffer:
+                buffer.resize_(values.shape).copy_(values)
+                module._buffers[name] = buffer
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.is_meta or torch.equal(one, other)
+
+
 def watch(model: nn.Module, example: Any = None) -> dict[nn.Module, Record]:
     """Run ``model`` once in evaluation mode without gradients and record every module.
 
-    Modes, random state and batch statistics stay as they were; hooks of the model run.
+    Modes, random state and buffers (batch statistics, what observers count) stay as they were;
+    hooks of the model run.
 
     Args:
         model: The model.
@@ -78,7 +110,8 @@ def watch(model: nn.Module, example: Any = None) -> dict[nn.Module, Record]:
             shape=tuple(output.shape) if isinstance(output, Tensor) else None,
             input_shape=None if first is None else tuple(first.shape),
             output=output,
-            version=output._version if isinstance(output, Tensor) else 0,
+            version=_version(output),
+            passes=(*(before.passes if before else ()), (first, output)),
         )
 
     arguments = default_example(model) if example is None else example
@@ -91,6 +124,7 @@ def watch(model: nn.Module, example: Any = None) -> dict[nn.Module, Record]:
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices))
             stack.enter_context(evaluation(model))
+            stack.enter_context(_kept_buffers(model))
             stack.enter_context(torch.no_grad())
             # The types of the network itself count, not those of the caller's autocast.
             for device in {"cpu", *(one.device.type for one in tensors)}:
