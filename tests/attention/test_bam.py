@@ -65,8 +65,10 @@ def test_bam_starts_as_the_official_network_does():
     assert not any(
         weight.any() for name, weight in module.named_parameters() if name.endswith("bias")
     )
-    kernels = [BottleneckAttention(64).by_position[3].weight for _ in range(50)]
-    assert abs(torch.stack(kernels).std() / (2 / (9 * 4)) ** 0.5 - 1) < 0.05
+    # By the outputs of a layer: the first has 4 of them and 64 inputs.
+    for number, outputs in ((0, 4), (3, 9 * 4)):
+        kernels = [BottleneckAttention(64).by_position[number].weight for _ in range(50)]
+        assert abs(torch.stack(kernels).std() / (2 / outputs) ** 0.5 - 1) < 0.05
 
 
 def test_bam_trains_with_two_images_and_says_that_one_is_too_few():

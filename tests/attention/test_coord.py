@@ -70,6 +70,9 @@ def test_its_size_is_that_of_the_official_module():
     assert [params(c) for c in (16, 64, 512, 2048)] == [440, 1688, 25_648, 397_504]
     assert params(64, reduction=4) == 3 * 64 * 16 + 3 * 16 + 2 * 64
     assert params(16, min_width=1) == 3 * 16 + 3 + 32
+    for options in ({}, {"min_width": 1}, {"min_width": 3}, {"reduction": 4}):
+        module = CoordinateAttention(16, **options)
+        assert sum(weight.numel() for weight in module.parameters()) == params(16, **options)
 
 
 def test_wrong_options_are_named():

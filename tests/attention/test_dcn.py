@@ -15,6 +15,7 @@ GEOMETRIES = [
     {},
     {"out_channels": 12, "stride": 2, "bias": True},
     {"groups": 8, "dilation": 2},  # depthwise
+    {"dilation": 3, "padding": 1},
     {"out_channels": 4, "groups": 2, "offset_groups": 4, "kernel": 5, "padding": 1},
     {"kernel": 2, "padding": 1, "stride": 2},
 ]

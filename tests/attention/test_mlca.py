@@ -52,10 +52,12 @@ def plain(x, weights, grid, mix):
 
 
 @pytest.mark.parametrize(
-    ("size", "grid", "mix"), [((7, 12), 5, 0.5), ((3, 2), 5, 0.5), ((7, 4), 3, 0.2)]
+    ("size", "options"), [((7, 12), {}), ((3, 2), {}), ((7, 4), {"grid": 3, "mix": 0.2})]
 )
-def test_mlca_is_its_formula(size, grid, mix):
-    module = MixedLocalChannelAttention(6, kernel=3, grid=grid, mix=mix)
+def test_mlca_is_its_formula(size, options):
+    # Five cells per side and both gates alike where nothing is said.
+    grid, mix = options.get("grid", 5), options.get("mix", 0.5)
+    module = MixedLocalChannelAttention(6, kernel=3, **options)
     module = fill_(module.double())
     inputs = {"x": 2 + 3 * wave((2, 6, *size)), **dict(module.named_parameters())}
 

@@ -57,9 +57,11 @@ def plain(module, x, training):
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("bins", [(20, 12), (3, 2, 5), (1,)])
+@pytest.mark.parametrize("bins", [None, (3, 2, 5), (1,)])
 def test_mpm_is_its_formula(bins, training):
-    module = fill_(MixedPooling(18, bins).double()).train(training)
+    module = MixedPooling(18) if bins is None else MixedPooling(18, bins)
+    assert module.bins == (bins or (20, 12))
+    module = fill_(module.double()).train(training)
     x = torch.randn(2, 18, 9, 6, dtype=torch.float64, requires_grad=True)
     want = plain(module, x, training)
     got = module(x)

@@ -94,6 +94,11 @@ def test_it_keeps_what_the_network_was():
     assert out.dtype == torch.bfloat16
 
 
+def test_the_head_starts_as_the_authors_do():
+    head = CovarianceHead(128, dim=32)
+    assert head.reduce.weight.std().item() == pytest.approx((2 / 32) ** 0.5, rel=0.05)
+
+
 def test_shapes_and_small_maps():
     head = CovarianceHead(6, dim=4).eval()
     flat = head(torch.rand(2, 6, 5, 3))
