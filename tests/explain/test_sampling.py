@@ -7,6 +7,7 @@ from torch import nn
 import foveate
 from foveate.explain import gate_maps, sampling_points
 from foveate.explain.sampling import strongest, to_image
+from support import TinyResNet
 
 
 class Net(nn.Module):
@@ -84,6 +85,12 @@ def test_identity_starts_and_modes_are_respected():
     assert len(sampling_points(net, torch.rand(1, 3, 16, 16))) == 1
     assert [module.training for module in net.modules()] == modes
     assert [len(module._forward_pre_hooks) for module in net.modules()] == hooks
+
+
+def test_gates_that_forget_at_the_end_of_a_pass_are_asked_before():
+    net = TinyResNet().eval()
+    foveate.insert_(net, "emca", example=torch.rand(1, 3, 16, 16))
+    assert gate_maps(net, torch.rand(2, 3, 16, 16)) == []
 
 
 def test_gates_without_a_map_have_none():

@@ -176,20 +176,9 @@ def _observe(
             found.append((site, part))
     if not found:
         return []
-    with torch.no_grad(), undisturbed(model):
-        with _inputs_of(dict(found)) as maps:
-            model(images)
-        entries: list[tuple[str, Tensor | None, Tensor]] = []
-        for site, part in found:
-            if site not in maps:
-                continue
-            part_any: Any = part
-            gate = part_any.gate(maps[site])
-            if gate.dim() != 4:
-                continue
-            offsets = part_any.offsets(maps[site]) if need == "offsets" else None
-            entries.append((site, offsets, gate.float().mean(1)))
-        return entries
+    with torch.no_grad(), undisturbed(model), _gates_of(dict(found), need) as seen:
+        model(images)
+    return [(site, *seen[site]) for site, _ in found if site in seen]
 
 
 def _has(module: nn.Module, method: str) -> bool:
@@ -197,14 +186,22 @@ def _has(module: nn.Module, method: str) -> bool:
 
 
 @contextmanager
-def _inputs_of(modules: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
-    """Keep the input of each module while the network runs."""
-    kept: dict[str, Tensor] = {}
+def _gates_of(
+    modules: dict[str, nn.Module], need: str
+) -> Iterator[dict[str, tuple[Tensor | None, Tensor]]]:
+    """Keep offsets and mean gate of each module while the network runs.
+
+    Not afterwards: some tell each other during a pass what they forget at its end.
+    """
+    kept: dict[str, tuple[Tensor | None, Tensor]] = {}
     handles = []
     for name, module in modules.items():
 
-        def keep(_module: nn.Module, inputs: tuple[Any, ...], name: str = name) -> None:
-            kept[name] = inputs[0]
+        def keep(part: Any, inputs: tuple[Any, ...], name: str = name) -> None:
+            gate = part.gate(inputs[0])
+            if gate.dim() == 4:
+                offsets = part.offsets(inputs[0]) if need == "offsets" else None
+                kept[name] = (offsets, gate.float().mean(1))
 
         handles.append(module.register_forward_pre_hook(keep))
     try:
