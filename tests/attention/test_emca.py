@@ -2,6 +2,7 @@
 
 import copy
 import io
+import weakref
 
 import pytest
 import torch
@@ -21,10 +22,10 @@ class Network(nn.Module):
     def __init__(self, widths, blocks=2, **options):
         super().__init__()
         self.convolutions, self.gates = nn.ModuleList(), nn.ModuleList()
-        memory, before = Memory(), widths[0]
+        memory, before, stages = Memory(), widths[0], len(widths) - 1
         for stage, width in enumerate(widths[1:], 1):
             for block in range(1, blocks + 1):
-                place = Place(width, (5, 4), stage, 2, block, blocks, widths, {}, memory)
+                place = Place(width, (5, 4), stage, stages, block, blocks, widths, {}, memory)
                 asked = attention_spec("emca").fit(place, options)
                 self.convolutions.append(nn.Conv2d(before, width, 3, padding=1))
                 self.gates.append(EfficientMultiscaleChannelAttention(width, **options, **asked))
@@ -147,6 +148,101 @@ def test_every_pass_fills_the_memory_anew():
     assert torch.equal(network(second), want)
 
 
+class Kept:
+    """Something to refer to weakly."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor.detach()
+
+
+class Saved(torch.autograd.graph.saved_tensors_hooks):
+    """Counts what autograd still keeps for the backward pass."""
+
+    def __init__(self):
+        self.seen = []
+        super().__init__(self.pack, lambda kept: kept.tensor)
+
+    def pack(self, tensor):
+        kept = Kept(tensor)
+        self.seen.append(weakref.ref(kept))
+        return kept
+
+    def alive(self):
+        return sum(kept() is not None for kept in self.seen)
+
+
+def test_the_memory_keeps_no_graph_alive():
+    network = fill_(Network((4, 8, 16, 16)))
+    x = torch.rand(2, 4, 5, 4)
+    saved = Saved()
+    with saved:
+        out = network.eval()(x)
+        assert saved.alive() > 20
+        del out
+        assert saved.alive() == 0
+        assert not network.gates[0].memory.kept
+    saved = Saved()
+    with saved:
+        network.train()(x)
+        assert sorted(network.gates[0].memory.kept) == [0, 1, 2]
+    with torch.no_grad():
+        network.gates[0].see_input(x)
+    assert saved.alive() == 0
+    assert sorted(network.gates[0].memory.kept) == [0]
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_means_of_another_batch_are_named(train):
+    network = fill_(Network((4, 8, 16))).train(train)
+    gate = network.gates[3]
+    text = "expects the means for 3 images in torch.float{} on cpu in its memory; got those of"
+
+    def run_first_stage():
+        y = torch.rand(2, 4, 5, 4)
+        for convolution, one in zip(network.convolutions[:2], network.gates[:2], strict=True):
+            one.see_input(y)
+            y = one(convolution(y))
+
+    run_first_stage()
+    with pytest.raises(ValueError, match=f"{text.format(32)} stem for 2 images.*; insert it in"):
+        gate(torch.rand(3, 16, 5, 4))
+    run_first_stage()
+    gate.memory.kept[0] = torch.rand(3, 4)
+    with pytest.raises(ValueError, match=f"{text.format(32)} stage 1 for 2 images.*; insert it"):
+        gate(torch.rand(3, 16, 5, 4))
+    gate.memory.kept[1] = torch.rand(3, 8)
+    with pytest.raises(ValueError, match=f"{text.format(64)} stem for 3 images in torch.float32"):
+        gate.double()(torch.rand(3, 16, 5, 4, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"for 3 images in .* on meta in its memory"):
+        gate.float().to("meta")(torch.rand(3, 16, 5, 4, device="meta"))
+
+
+def test_after_a_pass_in_evaluation_no_part_runs_alone():
+    network = fill_(Network((4, 8, 16))).eval()
+    network(torch.rand(2, 4, 5, 4))
+    with pytest.raises(ValueError, match="got nothing of stem, stage 1; insert it in every block"):
+        network.gates[3](torch.rand(2, 16, 5, 4))
+
+
+def test_autocast_may_mix_dtypes_in_a_pass():
+    network = fill_(Network((4, 8, 16))).eval()
+    x = torch.rand(2, 4, 5, 4)
+    want = network(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_same(network(x).float(), want, limit=2e-2)
+
+
+def test_it_is_traced_symbolically_as_a_whole():
+    network = fill_(Network((4, 8, 16))).eval()
+    x = torch.rand(2, 4, 5, 4)
+    want = network(x)
+    assert_same(torch.fx.symbolic_trace(network)(x), want)
+    network.train()
+    torch.fx.symbolic_trace(network)
+    with pytest.raises(ValueError, match="got nothing of stem, stage 1; insert it in every block"):
+        network.gates[3](torch.rand(2, 16, 5, 4))
+
+
 def test_copies_and_pickles_have_a_memory_of_their_own():
     network = fill_(Network((4, 8, 16))).eval()
     x = torch.rand(2, 4, 5, 4)
@@ -215,6 +311,7 @@ def test_without_stages_it_is_alone_and_its_options_win():
         "stage": 2,
         "block": 1,
         "blocks": 3,
+        "stages": 4,
         "memory": place.memory,
     }
 
@@ -222,7 +319,7 @@ def test_without_stages_it_is_alone_and_its_options_win():
 def test_a_missing_memory_is_named():
     who = "EfficientMultiscaleChannelAttention expects"
     with pytest.raises(ValueError, match=f"{who} a memory for block 2 of a stage; got None"):
-        EfficientMultiscaleChannelAttention(8, block=2)
+        EfficientMultiscaleChannelAttention(8, block=2, blocks=2)
     later = EfficientMultiscaleChannelAttention(8, stage=2, block=2, blocks=2, memory=Memory())
     with pytest.raises(ValueError, match=f"{who} .*; got nothing of stem, stage 1; insert it"):
         later(torch.rand(2, 8, 5, 4))
@@ -237,6 +334,18 @@ def test_wrong_options_are_named(option):
         EfficientMultiscaleChannelAttention(8, **{option: 0})
     with pytest.raises(ValueError, match="Attention expects an odd kernel; got 4"):
         EfficientMultiscaleChannelAttention(8, kernel=4)
+
+
+def test_options_that_contradict_each_other_are_named():
+    who = "EfficientMultiscaleChannelAttention expects"
+    with pytest.raises(ValueError, match=f"{who} block <= blocks; got 3 > 2"):
+        EfficientMultiscaleChannelAttention(8, block=3, blocks=2, memory=Memory())
+    with pytest.raises(ValueError, match=f"{who} stage <= stages; got 3 > 2"):
+        EfficientMultiscaleChannelAttention(8, stage=3, stages=2)
+    with pytest.raises(ValueError, match=f"{who} stages >= 1; got 0"):
+        EfficientMultiscaleChannelAttention(8, stages=0)
+    with pytest.raises(TypeError, match=f"{who} a Memory or None; got dict; use insert_"):
+        EfficientMultiscaleChannelAttention(8, memory={})
 
 
 def test_checkpointed_parts_give_the_same_gradients():
