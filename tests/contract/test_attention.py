@@ -123,6 +123,46 @@ def test_half_precision_stays_near_float32(name, dtype):
         assert_same(module(x).float(), want, limit=2e-2)
 
 
+# What a module inside a network gets from a convolution before it.
+@each
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_half_precision_map_keeps_its_dtype_under_autocast(name, dtype, request):
+    if name in ("cpam", "ema", "gala"):
+        reason = "a float32 weight beside the map widens it"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    module = fresh(name).eval()
+    x = torch.randn(2, 6, 7, 5).to(dtype)
+    want = module(x.float())
+    with torch.autocast("cpu", dtype):
+        out = module(x)
+    assert out.dtype == dtype
+    assert_same(out.float(), want, limit=2e-2)
+
+
+@each
+def test_one_pixel_of_one_image_is_defined_or_refused(name):
+    module = fresh(name).eval()
+    x = torch.rand(1, 6, 1, 1)
+    if not is_defined(name, size=(1, 1)):
+        with pytest.raises(ValueError, match=r"expects .*at least .*; got 1x1"):
+            module(x)
+        return
+    assert_same(module(x), module(x.repeat(2, 1, 1, 1))[:1])
+
+
+# Torch warns of the variance of no images, which are not asked for.
+@each
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom is <= 0:UserWarning")
+def test_an_empty_batch_stays_empty(name):
+    module = fresh(name).eval()
+    x = torch.rand(0, 6, 7, 5, requires_grad=True)
+    out = module(x)
+    assert out.shape == x.shape
+    out.sum().backward()
+    assert x.grad.shape == x.shape
+    assert not any(w.grad.any() for w in module.parameters() if w.grad is not None)
+
+
 @each
 def test_it_can_be_built_on_the_meta_device(name):
     with torch.device("meta"):
@@ -140,6 +180,15 @@ def test_wrong_input_is_named(name):
         module(torch.rand(6, 7, 7))
     with pytest.raises(TypeError, match=f"{who} expects x of a floating dtype"):
         module(torch.ones(2, 6, 7, 7, dtype=torch.long))
+
+
+@each
+def test_a_gate_refuses_wrong_input_too(name):
+    module = foveate.create_attention(name, 6).eval()
+    if not callable(getattr(type(module), "gate", None)):
+        pytest.skip("has no gate of its own")
+    with pytest.raises(ValueError, match=r"expects x of shape \(N, 6, H, W\).*; got \(2, 5"):
+        module.gate(torch.rand(2, 5, 7, 7))
 
 
 @each

@@ -104,4 +104,4 @@ class CrissCrossAttention(nn.Module):
         column, row = weights[..., :height], weights[..., height:]
         attended = torch.einsum("nhwk,nckw->nchw", column, value)
         attended = attended + torch.einsum("nhwk,nchk->nchw", row, value)
-        return x + self.scale * attended
+        return (x + self.scale * attended).to(x.dtype)

@@ -87,9 +87,9 @@ class CompactChannelAttention(nn.Module):
         self.scale = nn.Parameter(torch.zeros(1))
 
     def added(self, x: Tensor) -> Tensor:
-        """Return what the module adds to x, in the shape of x."""
+        """Return what the module adds to x, in shape and dtype of x."""
         check_feature_map(type(self).__name__, x, self.channels)
-        return self.scale * mix_channels(x, self.gather(x))
+        return (self.scale * mix_channels(x, self.gather(x))).to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to every channel of x what it attends to among the centres."""

@@ -79,4 +79,5 @@ class DualAttention(nn.Module):
         check_feature_map("DualAttention", x, self.channels)
         query, key, value = (one(x).flatten(2) for one in (self.query, self.key, self.value))
         positions = attend(query, key, value).reshape(x.shape)
-        return x + self.scale_positions * positions + self.scale_channels * mix_channels(x, x)
+        added = self.scale_positions * positions + self.scale_channels * mix_channels(x, x)
+        return (x + added).to(x.dtype)

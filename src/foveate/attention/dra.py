@@ -81,4 +81,4 @@ class DualRelationAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add to x what both parts add to it."""
         check_feature_map("DualRelationAttention", x, self.channels)
-        return x + self.position.added(x) + self.channel.added(x)
+        return (x + self.position.added(x) + self.channel.added(x)).to(x.dtype)
