@@ -4,6 +4,7 @@ import pytest
 import torch
 from operator_cases import FORMS, LAYOUTS, convolve, lay_out, leaf_gradients, make, make_gate
 
+from foveate import ops
 from foveate.ops import deform_gate, gate_epilogue, instance_norm, pointwise_conv2d
 from foveate.ops.layout import (
     as_laid_out,
@@ -183,3 +184,32 @@ def test_a_separable_convolution_is_the_library_s_two(shape, kernel, monkeypatch
     torch.testing.assert_close(got[0], want[0], check_stride=False)
     for name, grad in want[1].items():
         torch.testing.assert_close(got[1][name], grad, check_stride=False)
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("name", ["deform_conv2d", "deform_gate", "gate_epilogue", "squeeze"])
+def test_results_may_be_changed_in_place_as_those_of_any_operator(name, memory, channels):
+    """As an activation after the gate does that works in place."""
+    x, offset, mask = (
+        torch.randn(2, channels, 6, 5),
+        torch.randn(2, 18, 6, 5),
+        torch.rand(2, 9, 6, 5),
+    )
+    weight = torch.randn(channels, channels, 3, 3, requires_grad=True)
+    x, offset, mask = (
+        one.contiguous(memory_format=memory).requires_grad_() for one in (x, offset, mask)
+    )
+    scale, shift = torch.ones(channels), torch.zeros(channels)
+    run = {
+        "deform_conv2d": lambda: ops.deform_conv2d(x, offset, weight, padding=1, mask=mask),
+        "deform_gate": lambda: ops.deform_gate(
+            x, x, offset, weight, mask=mask, ln_weight=scale, ln_bias=shift
+        ),
+        "gate_epilogue": lambda: ops.gate_epilogue(x, 2 * x, scale, shift),
+        "squeeze": lambda: ops.separable_conv2d(x, weight[:, :1], weight[:, :, :1, :1]),
+    }[name]
+    want = torch.autograd.grad((run() * 3).sum(), x)[0]
+    changed = run()
+    changed *= 3
+    assert_same(torch.autograd.grad(changed.sum(), x)[0], want)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,18 @@ def takes_operator(*tensors: Tensor | None) -> bool:
     """
     here = all(one is None or one.device.type == "cpu" for one in tensors)
     return here and not is_transformed(*tensors) and not is_exporting()
+
+
+def _own(result: Tensor) -> Tensor:
+    """Return a tensor that is no view, on the same memory.
+
+    A channels-last map is made of rows, and what is a view of them could not be changed in place,
+    as an activation after the operator may wish to.
+    """
+    if not result._is_view():
+        return result
+    place = result.storage_offset(), result.shape, result.stride()
+    return result.new_empty(0).set_(result.untyped_storage(), *place)  # type: ignore[no-untyped-call]
 
 
 def define(
@@ -40,8 +53,14 @@ def define(
         differentiate: The backward pass: ``(ctx, *gradients)``.
     """
     full = f"foveate::{name}"
+
+    @functools.wraps(run)
+    def own(*arguments: Any) -> Any:
+        results = run(*arguments)
+        return tuple(map(_own, results)) if isinstance(results, tuple) else _own(results)
+
     torch.library.define(full, schema)
-    torch.library.impl(full, "CPU", run)
+    torch.library.impl(full, "CPU", own)
     torch.library.register_fake(full, fake)
     if differentiate is not None:
         torch.library.register_autograd(full, differentiate, setup_context=save)
