@@ -126,10 +126,7 @@ def test_half_precision_stays_near_float32(name, dtype):
 # What a module inside a network gets from a convolution before it.
 @each
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_half_precision_map_keeps_its_dtype_under_autocast(name, dtype, request):
-    if name in ("cpam", "ema", "gala"):
-        reason = "a float32 weight beside the map widens it"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_a_half_precision_map_keeps_its_dtype_under_autocast(name, dtype):
     module = fresh(name).eval()
     x = torch.randn(2, 6, 7, 5).to(dtype)
     want = module(x.float())

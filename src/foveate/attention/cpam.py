@@ -97,4 +97,4 @@ class CompactPositionAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to every position of x what it attends to among the centres."""
-        return x + self.added(x)
+        return x + self.added(x).to(x.dtype)

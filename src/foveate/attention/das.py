@@ -241,7 +241,7 @@ class DAS(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply x by its gate (eq. 4)."""
-        check_feature_map("DAS", x, self.channels, min_pixels=2)
+        check_feature_map(type(self).__name__, x, self.channels, min_pixels=2)
         if self.ln_axes != "channel":
             gated = x * self.gate(x)
             return x + gated if self.residual else gated
@@ -254,7 +254,7 @@ class DAS(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """Compute the gate A in (0, 1), shape (N, C, H, W) (eq. 1-3)."""
-        check_feature_map("DAS", x, self.channels, min_pixels=2)
+        check_feature_map(type(self).__name__, x, self.channels, min_pixels=2)
         squeezed_map = self._squeeze(x)
         offset, mask = self._predict(x, squeezed_map)
         mixed = self.deform(squeezed_map, offset, mask)
@@ -269,7 +269,7 @@ class DAS(nn.Module):
             - output: (N, D * 9, 2, H, W), the absolute position (y, x) of each tap in pixels of
               this map (pixel centers on integers), taps row by row, D offset groups.
         """
-        check_feature_map("DAS", x, self.channels, min_pixels=2)
+        check_feature_map(type(self).__name__, x, self.channels, min_pixels=2)
         offset, _ = self._predict(x, self._squeeze(x))
         batch, _, height, width = offset.shape
         shifts = offset.float().reshape(batch, -1, 2, height, width)

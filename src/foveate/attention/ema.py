@@ -103,4 +103,4 @@ class EfficientMultiScaleAttention(nn.Module):
         weights = self.gate(x)[:, :, None]
         width = self.channels // self.groups
         part = x.reshape(-1, self.groups, width, x.shape[2], x.shape[3])
-        return (part * weights).flatten(1, 2)
+        return (part * weights).flatten(1, 2).to(x.dtype)

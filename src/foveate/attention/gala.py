@@ -160,7 +160,7 @@ class GlobalAndLocalAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every value of x."""
-        return x * self.gate(x)
+        return (x * self.gate(x)).to(x.dtype)
 
 
 def _scale_(weight: Tensor, fan_in: int) -> None:
