@@ -162,6 +162,10 @@ def test_a_shortcut_is_known_by_what_it_reads_whatever_its_name(name):
         for where in ("post_norm", "after_conv2")
     ]
     assert paths == ["1.bn2", "1.conv2"]
+    # Found again around what is there already.
+    foveate.insert_(model, lambda c: nn.Conv2d(c, c, 1), ["1.bn1", "1.conv1"], example=image)
+    again = foveate.plan(model, lambda c: nn.Identity(), "post_norm", example=image)
+    assert [site.path for site in again.sites] == ["1.bn2"]
 
 
 def test_blocks_that_take_their_map_by_name_are_refused_where_it_is_needed():

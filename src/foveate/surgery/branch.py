@@ -9,7 +9,7 @@ from dataclasses import replace
 from torch import nn
 
 from foveate.surgery.holder import INPUT, INSTEAD, is_inserted_path
-from foveate.surgery.structure import Found, is_map
+from foveate.surgery.structure import Found, children_of, is_map
 from foveate.surgery.trace import Record
 
 _NORMS = (
@@ -45,12 +45,13 @@ def _shortcut(block: Found, records: Records) -> set[nn.Module]:
     layers = [
         (part, records[part])
         for name, part in block.module.named_modules()
-        if part in records and not list(part.children()) and not is_inserted_path(name)
+        if part in records and not children_of(part) and not is_inserted_path(name)
     ]
+    x = block.record.passes[0][0]
     ways = [
         _way(part, layers)
         for part, record in layers
-        if any(given is block.record.passes[0][0] for given, _ in record.passes)
+        if x is not None and any(given is x for given, _ in record.passes)
     ]
     convs = [sum(isinstance(part, nn.Conv2d) for part in way) for way in ways]
     # A way of no convolution is a norm before all branches as often as a shortcut.
