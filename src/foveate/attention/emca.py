@@ -13,7 +13,14 @@ from torch import Tensor, fx, nn
 from foveate.attention.eca import adaptive_kernel
 from foveate.attention.place import Memory, Place
 from foveate.attention.registry import Official, register
-from foveate.core import Words, check_feature_map, check_odd, check_positive_int, expected
+from foveate.core import (
+    Words,
+    check_feature_map,
+    check_flag,
+    check_odd,
+    check_positive_int,
+    expected,
+)
 from foveate.ops.autocast import is_autocast_on
 
 _WHO = "EfficientMultiscaleChannelAttention"
@@ -131,6 +138,7 @@ class EfficientMultiscaleChannelAttention(nn.Module):
         self.stage = check_positive_int(_WHO, "stage", stage)
         self.block = check_positive_int(_WHO, "block", block)
         self.blocks = check_positive_int(_WHO, "blocks", blocks)
+        check_flag(_WHO, "unused_weights", unused_weights)
         if block > blocks:
             raise ValueError(expected(_WHO, "block <= blocks", Words(f"{block} > {blocks}")))
         self.stages = stages

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from foveate.attention.registry import Official, register
-from foveate.core import check_choice, check_feature_map, check_positive_int
+from foveate.core import check_choice, check_feature_map, check_flag, check_positive_int
 from foveate.ops.attend import attend
 
 _MODES = ("embedded", "dot", "gaussian")
@@ -90,6 +90,8 @@ class NonLocal(nn.Module):
         self.channels = check_positive_int("NonLocal", "channels", channels)
         check_positive_int("NonLocal", "reduction", reduction)
         check_choice("NonLocal", "mode", mode, _MODES)
+        for name, value in (("pool", pool), ("bias", bias)):
+            check_flag("NonLocal", name, value)
         self.mode = mode
         self.min_side = 2 if pool else 1
         hidden = max(1, channels // reduction)
