@@ -25,7 +25,7 @@ class Network(nn.Module):
         memory, before, stages = Memory(), widths[0], len(widths) - 1
         for stage, width in enumerate(widths[1:], 1):
             for block in range(1, blocks + 1):
-                place = Place(width, (5, 4), stage, stages, block, blocks, widths, {}, memory)
+                place = Place(width, (5, 4), stage, stages, block, blocks, {}, memory)
                 asked = attention_spec("emca").fit(place, options)
                 self.convolutions.append(nn.Conv2d(before, width, 3, padding=1))
                 self.gates.append(EfficientMultiscaleChannelAttention(width, **options, **asked))
@@ -306,7 +306,7 @@ def test_whole_networks_have_the_size_of_the_authors(widths, blocks, plain, tota
 def test_without_stages_it_is_alone_and_its_options_win():
     fit = attention_spec("emca").fit
     assert fit(Place(8, (5, 4)), {}) == {}
-    place = Place(8, (5, 4), 2, 4, 1, 3, (4, 8, 16))
+    place = Place(8, (5, 4), 2, 4, 1, 3)
     assert fit(place, {"unused_weights": False, "kernel": 3}) == {
         "stage": 2,
         "block": 1,

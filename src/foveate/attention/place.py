@@ -37,7 +37,6 @@ class Place:
         stages: How many stages there are.
         block: Number of the block in its stage, from 1; 0 where there are none.
         blocks: How many blocks the stage has.
-        widths: Output channels of the network's stem and of every stage, in order.
         replaced: Arguments of the convolution it replaces (``out_channels``, ``kernel``,
             ``stride``, ``padding``, ``dilation``, ``groups``, ``bias``), else empty.
         memory: Shared by all modules of one insertion.
@@ -49,7 +48,6 @@ class Place:
     stages: int = 0
     block: int = 0
     blocks: int = 0
-    widths: tuple[int, ...] = ()
     replaced: dict[str, Any] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
 

@@ -55,13 +55,15 @@ def prepare(
     check_choice("insert_", "start", how.start, ("paper", "identity"))
     check_choice("insert_", "position", position, ("after", "before"))
     spec = _spec(model, attention, options)
-    found, site, records = _find(model, attention, spec, where, example)
+    example = default_example(model) if example is None else example
+    records = watch(model, example)
     every, memory = seats(model, records), Memory()
+    found, site = _find(model, attention, spec, where, example, records, every)
     hangings, sites = [], []
     for one in found:
         before = _activation(one, records) if position == "before" else None
         seat = seat_of(one, every)
-        place = place_of(one, seat, every, memory)
+        place = place_of(one, seat, memory)
         built = _make(model, attention, spec, place, one, options)
         borrows = spec is not None and spec.borrows_kernel
         identity = how.start == "identity"
@@ -114,15 +116,15 @@ def _find(
     spec: AttentionSpec | None,
     where: Sites | None,
     example: Any,
-) -> tuple[list[Found], str, dict[nn.Module, Record]]:
-    """Check everything that can be checked before anything is built."""
-    example = default_example(model) if example is None else example
+    records: dict[nn.Module, Record],
+    every: list[Seat],
+) -> tuple[list[Found], str]:
+    """Find the sites and check what can be checked before anything is built."""
     first = example[0] if isinstance(example, tuple) else example
     image = first.shape[-2] if isinstance(first, Tensor) else 224
     chosen = where if where is not None else spec.site if spec else "stages"
     replaces = spec is not None and spec.kind == "convolution"
-    records = watch(model, example)
-    found = find_sites(model, chosen, records, image, replaces)
+    found = find_sites(model, chosen, records, every, image, replaces)
     _refuse_taken(model, found, records)
     for one in found:
         if spec is not None and (one.at == INSTEAD) != replaces:
@@ -134,7 +136,7 @@ def _find(
         if spec is not None:
             _check_size(spec, one)
     name = chosen if isinstance(chosen, str) else ", ".join(chosen)
-    return found, name, records
+    return found, name
 
 
 def _check_size(spec: AttentionSpec, one: Found) -> None:

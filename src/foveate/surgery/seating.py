@@ -48,10 +48,8 @@ def seat_of(one: Found, every: list[Seat]) -> Seat | None:
     return next(holding, None)
 
 
-def place_of(one: Found, seat: Seat | None, every: list[Seat], memory: Memory) -> Place:
+def place_of(one: Found, seat: Seat | None, memory: Memory) -> Place:
     """Tell an attention where it will be."""
-    ends = [each.block.shape[1] for each in every if each.number == each.blocks]
-    stem = (every[0].block.record.input_shape or ())[1:2] if every else ()
     return Place(
         channels=one.shape[1],
         size=(one.shape[2], one.shape[3]),
@@ -59,7 +57,6 @@ def place_of(one: Found, seat: Seat | None, every: list[Seat], memory: Memory) -
         stages=seat.stages if seat else 0,
         block=seat.number if seat else 0,
         blocks=seat.blocks if seat else 0,
-        widths=(*stem, *ends),
         replaced=arguments_of(one.module, one.path) if one.at == INSTEAD else {},
         memory=memory,
     )

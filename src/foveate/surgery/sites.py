@@ -14,7 +14,7 @@ from foveate.core import Words, expected, suggest
 from foveate.surgery.attach import last_of
 from foveate.surgery.branch import before_last_conv, last_norm, spatial_conv
 from foveate.surgery.holder import INPUT, INSTEAD, OUTPUT, is_inserted_path
-from foveate.surgery.seating import Seat, seats
+from foveate.surgery.seating import Seat
 from foveate.surgery.structure import (
     Found,
     has_identity,
@@ -31,6 +31,7 @@ def find_sites(
     model: nn.Module,
     where: Sites,
     records: dict[nn.Module, Record],
+    every: list[Seat],
     image: int,
     replaces: bool = False,
 ) -> list[Found]:
@@ -42,6 +43,7 @@ def find_sites(
             module names; ``*``, ``?`` and ``[..]`` stay within one part of a dotted name, ``**``
             stands for any parts.
         records: What :func:`foveate.surgery.trace.watch` saw.
+        every: The blocks of the network, see :func:`foveate.surgery.seating.seats`.
         image: Height of the example in pixels.
         replaces: Whether patterns name convolutions to replace.
 
@@ -61,7 +63,6 @@ def find_sites(
             remedy = suggest(where, SITES) + "; or give a list of module-name patterns"
         rule = "a description of sites or a list of patterns"
         raise ValueError(expected("where", rule, where, remedy))
-    every = seats(model, records)
     parts = parse_where(where)
     found: dict[tuple[nn.Module, str], Found] = {}
     for part in parts:
