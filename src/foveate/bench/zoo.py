@@ -101,7 +101,7 @@ def measure_zoo(tell: Callable[[str], None], threads: int, repeats: int = 15) ->
         threads: Threads of torch.
         repeats: Timed calls of each network; half as many of a training step.
     """
-    names = list_attentions()
+    names, commit = list_attentions(), environment.commit()  # The tree may move on.
     costs = {name: count_cost(name) for name in (PLAIN, *names)}
     costs[PLAIN] = replace(costs[PLAIN], forward=1.0, step=1.0)
     before = torch.get_num_threads()
@@ -118,7 +118,7 @@ def measure_zoo(tell: Callable[[str], None], threads: int, repeats: int = 15) ->
         **{key: environment.machine()[key] for key in ("processor", "cores")},
         "threads": threads,
         "torch": torch.__version__.partition("+")[0],
-        "commit": environment.commit(),
+        "commit": commit,
         "command": "python docs/build.py --zoo",
         "measured": environment.timestamp(),
         "batch": BATCH,
