@@ -1,6 +1,7 @@
 """The contract of every registered attention, by name."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 
 import foveate
 from foveate.attention import attention_spec, list_attentions
+from recording import RECORDED
 from support import assert_same
 
 each = pytest.mark.parametrize("name", list_attentions())
@@ -216,6 +218,10 @@ def test_the_registry_describes_it(name):
     assert bool(spec.link) == (spec.paper[:4].isdigit())
     assert type(foveate.create_attention(name, 4)) is spec.factory
     assert "channels" not in spec.options
+    # What is claimed to be recorded is, and what is not says why.
+    claims = [line for line in spec.verified if re.search(r"authors' code \(\w+\), recorded", line)]
+    assert bool(claims) == (RECORDED / f"{name}.json").exists()
+    assert claims or any(re.search(r"^not? |nothing|sums", line) for line in spec.verified)
 
 
 @each

@@ -29,7 +29,7 @@ def _params(channels: int, feature_ratio: float = 0.25, map_ratio: float = 0.25)
         "both widths are C/4; the published size on ImageNet asks for C/2",
         "the last convolution starts at zero; the paper does not say how it starts",
     ),
-    verified=("formula in float64",),
+    verified=("formula in float64", "no code is public"),
     aliases=("double_attention",),
 )
 class DoubleAttention(nn.Module):

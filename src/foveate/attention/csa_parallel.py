@@ -27,7 +27,7 @@ def _params(channels: int, reduction: int = 16, kernel: int = 7) -> int:
     site="post_norm",
     params=_params,
     departs=("this project's own arrangement of known gates; it reproduces no paper, OFDet least",),
-    verified=("formula in float64",),
+    verified=("formula in float64", "it reproduces nothing"),
 )
 class ParallelGates(nn.Module):
     r"""Generic block, no reproduction: $y = x \cdot (g^c + g^s + g^{cs}) / 3$.

@@ -71,6 +71,7 @@ def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
     params=_params,
     fit=_fit,
     min_pixels=2,
+    verified=("formula in float64", "the published cost, to its digits", "no code is public"),
     departs=(
         "alpha, rounding, biases and initialization are not in print; defaults as documented",
         "modulated offsets (27 channels): inferred from the published cost figures",

@@ -34,6 +34,7 @@ def _params(channels: int, **given: Any) -> int:
     site="stages",
     params=_params,
     min_pixels=2,
+    verified=("formula in float64", "no code is public"),
     departs=(
         "not the paper's gate: the deformable kernel has 9 weights per output channel, which reads"
         " one squeezed channel, where the paper's reads all of them; alpha is 0.125",

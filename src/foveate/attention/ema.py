@@ -36,7 +36,11 @@ def _params(channels: int, groups: int | None = None) -> int:
         "the authors' MobileNetV2 leaves blocks with at most 144 inner channels without it",
         "the paper does not say where a ResNet has it; after_conv2 is where their MobileNetV2 does",
     ),
-    verified=("formula in float64", "size of the published MobileNetV2"),
+    verified=(
+        "formula in float64",
+        "size of the published MobileNetV2",
+        "not the authors' code, which states no license",
+    ),
 )
 class EfficientMultiScaleAttention(nn.Module):
     r"""EMA, $y = x \cdot \sigma(\sum_c a_c R_c + \sum_c b_c L_c)$ within each group of channels.

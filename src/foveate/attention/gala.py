@@ -52,7 +52,10 @@ def _params(
         " little of a fresh signal (1e-9 after six): use squash='sigmoid' or an identity start",
         "r=16 without extra convolutions, the size that others quote for it; not stated as such",
     ),
-    verified=("formula in float64",),
+    verified=(
+        "formula in float64",
+        "not the authors' code, which states no license (and is TensorFlow 1)",
+    ),
 )
 class GlobalAndLocalAttention(nn.Module):
     r"""GALA, $y = x \cdot \tanh(a(g + l) + m\,g\,l)$ with learned $a, m$ for every channel.

@@ -35,7 +35,10 @@ def _params(channels: int) -> int:
         " branch, as there, and its unbounded weights leave the skip alone",
         "channels of an equal maximum share its gradient; the official code gives it to one",
     ),
-    verified=("formula in float64",),
+    verified=(
+        "formula in float64",
+        "not the authors' code, whose license forbids commercial use",
+    ),
 )
 class LargeSelectiveKernel(nn.Module):
     r"""LSK, $y = x \cdot W(s_1 \cdot U_1 + s_2 \cdot U_2)$, without a softmax or an outer sigmoid.

@@ -31,7 +31,10 @@ def _params(channels: int, kernel: int | None = None, grid: int = 5, mix: float 
         "the authors' MobileNetV3 has it on the depthwise convolution's map before the activation"
         " where the block expands; after_conv2 is behind the activation",
     ),
-    verified=("formula in float64",),
+    verified=(
+        "formula in float64",
+        "not the authors' code, whose license (GPL-3.0) is not this project's",
+    ),
 )
 class MixedLocalChannelAttention(nn.Module):
     r"""MLCA, $y = x \cdot \mathrm{unpool}(\lambda g^{loc} + (1 - \lambda) g^{glob})$.

@@ -36,7 +36,10 @@ def _params(
         "likenesses are scaled by i^-1/2, as in the authors' code; the paper's eq. 3 has no scale",
         "no concatenation form",
     ),
-    verified=("formula in float64",),
+    verified=(
+        "formula in float64",
+        "not the authors' code, whose license forbids commercial use (and is Caffe2)",
+    ),
     official=Official(
         "facebookresearch/video-nonlocal-net",
         "c253ed5",

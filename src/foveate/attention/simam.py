@@ -32,7 +32,10 @@ def _params(channels: int, penalty: float = 1e-4) -> int:
         "a single pixel has no variance with n - 1 and is refused; the authors' code gives NaN",
         "penalty 1e-4 as in their class; their ImageNet runs take 0.1",
     ),
-    verified=("formula in float64",),
+    verified=(
+        "formula in float64",
+        "not the authors' code, which states no license",
+    ),
 )
 class SimpleAttention(nn.Module):
     r"""SimAM, $y = x \cdot \sigma\left(\frac{(x - \mu)^2}{4 (s^2 + \lambda)} + \frac12\right)$.
