@@ -57,7 +57,11 @@ class ArrayDataset(ImageDataset):
         index = check_index(index, len(self))
         image = self.images[index]
         colored = image.expand(3, *image.shape[-2:]).clone()
-        return Sample(colored, self._labels[index], index, f"{self.name}/{index:05d}")
+        return Sample(colored, self._labels[index], index, self.name_of(index))
+
+    def name_of(self, index: int) -> str:
+        """Return the data set's name and the place."""
+        return f"{self.name}/{check_index(index, len(self)):05d}"
 
 
 def read_idx(file: Path) -> Tensor:

@@ -124,6 +124,10 @@ class FolderDataset(ImageDataset):
         except UnreadableImageError as error:
             return Unreadable(index, str(path), str(error))
 
+    def name_of(self, index: int) -> str:
+        """Return the path of the file."""
+        return str(self.paths[check_index(index, len(self))])
+
     def annotation(self, index: int) -> Annotation | None:
         """Return what ``annotations/<split>.json`` says of the image, None without it."""
         path = self.paths[check_index(index, len(self))]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -83,6 +85,19 @@ class ImageDataset(TorchDataset["Sample | Unreadable"]):
     @abstractmethod
     def __getitem__(self, index: int) -> Sample | Unreadable: ...
 
+    def name_of(self, index: int) -> str:
+        """Return the name that ``self[index]`` will have, without reading the image."""
+        return f"image/{check_index(index, len(self)):05d}"
+
+    @property
+    def blocks(self) -> tuple[range, ...] | None:
+        """The places whose images lie together on disk, block by block.
+
+        An order that stays within few blocks at a time reads such data well; None means that
+        any order is as good as another. The blocks are disjoint and hold every place.
+        """
+        return None
+
     def annotation(self, index: int) -> Annotation | None:
         """Return where the deciding things of image ``index`` lie, None if nobody knows."""
         check_index(index, len(self))
@@ -109,6 +124,28 @@ class Subset(ImageDataset):
     def __getitem__(self, index: int) -> Sample | Unreadable:
         index = check_index(index, len(self))
         return replace(self.base[self.indices[index]], index=index)
+
+    def name_of(self, index: int) -> str:
+        """Return the name of the chosen image."""
+        return self.base.name_of(self.indices[check_index(index, len(self))])
+
+    @property
+    def blocks(self) -> tuple[range, ...] | None:
+        """What is left of each block of the base, as ranges of this subset's places.
+
+        A block whose images are not neighbors in the subset gives several ranges.
+        """
+        blocks = self.base.blocks
+        if blocks is None:
+            return None
+        starts = [block.start for block in blocks]
+        homes = [bisect_right(starts, index) for index in self.indices]
+        ends = [
+            place
+            for place in range(1, len(homes) + 1)
+            if place == len(homes) or homes[place] != homes[place - 1]
+        ]
+        return tuple(range(start, end) for start, end in pairwise([0, *ends]))
 
     def annotation(self, index: int) -> Annotation | None:
         """Return the annotation of the chosen image."""

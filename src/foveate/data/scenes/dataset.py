@@ -190,7 +190,11 @@ class Scenes(ImageDataset):
             image = self.render(scene, index)
         except MaterialError as error:
             return Unreadable(index, str(error.path), str(error))
-        return Sample(image, scene.label, index, f"scenes/{self.split}/{index:06d}")
+        return Sample(image, scene.label, index, self.name_of(index))
+
+    def name_of(self, index: int) -> str:
+        """Return ``scenes/``, the split and the place."""
+        return f"scenes/{self.split}/{check_index(index, len(self)):06d}"
 
     def annotation(self, index: int) -> Annotation | None:
         """Return the exact box and mask of the object and of the cue.
