@@ -31,7 +31,8 @@ RUNGS = {
     "bench": 6,
     "detection": 7,
     "report": 8,
-    "cli": 9,
+    "paper": 9,
+    "cli": 10,
 }
 SOURCES = sorted(SRC.rglob("*.py"))
 
