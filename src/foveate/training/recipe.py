@@ -53,6 +53,10 @@ class ModelSection(Section):
 
     ``opening`` counts only with ``start = "identity"``: ``"learn"`` trains the openness,
     ``"linear"`` raises it from 0 to 1 over the first ``opening_epochs``.
+
+    ``weights`` names a finished run, or a folder of :func:`foveate.save`: the network starts from
+    what was learned there, and what it has beyond that (the attention, a classifier of another
+    size) starts fresh.
     """
 
     name: str = "resnet18"
@@ -67,41 +71,76 @@ class ModelSection(Section):
     stem: Literal["imagenet", "small"] = "imagenet"
     width: float = Field(default=1.0, gt=0)
     pretrained: bool = False
+    weights: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _starts_once(self) -> ModelSection:
+        if self.pretrained and self.weights is not None:
+            raise ValueError("pretrained = true and weights exclude each other")
+        return self
 
 
 class TrainSection(Section):
     """How the network is trained.
 
-    ``lr`` left out is 0.1 x batch size / 256 for SGD and 0.001 for AdamW. A run that is no
-    longer than its warm-up never reaches that rate. ``keep`` says which
-    weights the run folder ends with: those of the last epoch, or of the best one by ``monitor``
-    (which flatters, since the validation images then choose). ``checkpoint_minutes`` is the
-    shortest time between two writes of ``last.ckpt``; 0 writes it after every epoch.
+    The step: ``batch_size`` images in each of ``devices`` x ``nodes`` processes (a launcher such as
+    ``torchrun`` overrules these two), ``accumulate`` batches to an optimizer step. ``lr`` left out
+    is 0.1 x batch size / 256 for SGD and 0.001 for AdamW. With ``lr_batch`` the rate is multiplied
+    by (images of a step, all processes together) / ``lr_batch``: the linear scaling rule of Goyal
+    et al., arXiv:1706.02677, under which one recipe serves any number of devices.
+
+    The course: warm-up, then ``schedule``; a run that is no longer than its warm-up never reaches
+    its rate. ``"exponential"`` multiplies by ``gamma`` after every epoch, ``"step"`` at every one
+    of the ``milestones``. In the first ``gates_first`` epochs, at a constant rate, only the
+    inserted attention and a fresh classifier learn; then the optimizer starts anew, everything
+    learns, and the schedule runs over the epochs that are left. ``early_stop`` ends a run after
+    that many epochs without a better ``monitor``.
+
+    The loss: ``mixup`` and ``cutmix`` are the parameters of their Beta distributions, 0 for none;
+    with both, one of the two is drawn for each batch. ``ema_decay``: evaluate and keep the
+    exponential moving average of the weights.
+
+    What is kept: ``keep`` says which weights the run folder ends with, those of the last epoch, or
+    of the best one by ``monitor`` (which flatters, since the validation images then choose).
+    ``last.ckpt`` is written after every epoch; with ``checkpoint_minutes``, only when that much
+    time has passed, and then within an epoch too; with ``checkpoint_steps``, also after that many
+    optimizer steps. ``validate_start`` measures the network before the first step.
     """
 
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=64, ge=1)
+    accumulate: int = Field(default=1, ge=1)
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: float | None = Field(default=None, gt=0)
+    lr_batch: int | None = Field(default=None, ge=1)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     decay_norms: bool = True
-    schedule: Literal["step", "cosine", "plateau", "constant"] = "cosine"
+    schedule: Literal["step", "exponential", "cosine", "plateau", "constant"] = "cosine"
     milestones: list[int] = Field(default_factory=list)
     gamma: float = Field(default=0.1, gt=0, lt=1)
     patience: int = Field(default=5, ge=0)
     warmup_epochs: float = Field(default=0.0, ge=0)
+    gates_first: int = Field(default=0, ge=0)
+    early_stop: int | None = Field(default=None, ge=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    mixup: float = Field(default=0.0, ge=0)
+    cutmix: float = Field(default=0.0, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
     accelerator: str = "auto"
     devices: int = Field(default=1, ge=1)
+    nodes: int = Field(default=1, ge=1)
+    sync_bn: bool = False
     channels_last: bool = False
     compile: bool = False
     monitor: Literal["val_top1", "val_loss"] = "val_top1"
     keep: Literal["last", "best"] = "last"
+    validate_start: bool = False
     checkpoint_minutes: float = Field(default=0.0, ge=0)
+    checkpoint_steps: int | None = Field(default=None, ge=1)
     keep_checkpoints: bool = True
     tensorboard: bool = True
 
@@ -118,6 +157,10 @@ class TrainSection(Section):
             raise ValueError('schedule = "step" needs milestones, for example [30, 60]')
         if self.milestones != sorted(set(self.milestones)) or min(self.milestones, default=1) < 1:
             raise ValueError("milestones must be rising epoch numbers from 1")
+        if self.gates_first >= self.epochs:
+            raise ValueError(
+                f"gates_first = {self.gates_first} must leave some of the {self.epochs} epochs"
+            )
         return self
 
 
@@ -137,6 +180,12 @@ class Recipe(Section):
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     train: TrainSection = TrainSection()
+
+    @model_validator(mode="after")
+    def _has_what_its_phases_need(self) -> Recipe:
+        if self.train.gates_first and self.model.attention == "none":
+            raise ValueError("train.gates_first needs a model.attention that could learn first")
+        return self
 
     def save(self, path: str | Path) -> None:
         """Write the recipe as TOML, in one piece or not at all."""
@@ -178,16 +227,44 @@ def load_recipe(path: str | Path) -> Recipe:
     """Read and validate a recipe file.
 
     Args:
-        path: A TOML file with the tables ``[data]``, ``[model]`` and ``[train]``.
+        path: A TOML file with the tables ``[data]``, ``[model]`` and ``[train]``. A file that
+            begins with ``extends = "other.toml"`` (a path seen from its own folder) takes from
+            there every key that it does not give itself.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no TOML, or holds unknown keys or bad values; all of them are named.
+        ValueError: If it is no TOML, extends itself, or holds unknown keys or bad values; all of
+            them are named.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(expected("load_recipe", "the path of a TOML file", str(path)))
-    return parse_recipe(read_toml(path), str(path))
+    return parse_recipe(_read_tree(path, ()), str(path))
+
+
+def _read_tree(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """Read a recipe and what it extends, as one nested dictionary."""
+    seen = (*seen, path.resolve())
+    tree = read_toml(path)
+    base = tree.pop("extends", None)
+    if base is None:
+        return tree
+    found = path.parent / base if isinstance(base, str) else path.parent
+    if not found.is_file():
+        raise ValueError(expected(f"{path}: extends", "the path of a recipe beside it", base))
+    if found.resolve() in seen:
+        raise ValueError(expected(f"{path}: extends", "another recipe than itself", base))
+    return _merged(_read_tree(found, seen), tree)
+
+
+def _merged(base: dict[str, Any], tree: dict[str, Any], depth: int = 0) -> dict[str, Any]:
+    """Lay ``tree`` over ``base``: section by section, and no deeper (options replace options)."""
+    merged = dict(base)
+    for key, value in tree.items():
+        below = merged.get(key)
+        deeper = depth == 0 and isinstance(value, dict) and isinstance(below, dict)
+        merged[key] = _merged(below, value, 1) if deeper and below is not None else value
+    return merged
 
 
 def differences(old: BaseModel, new: BaseModel, prefix: str = "") -> list[str]:

@@ -13,10 +13,11 @@ def lr_factor(
 ) -> float:
     """Return the learning rate of a step as a fraction of the peak.
 
-    Warm-up rises linearly, ``(step + 1) / warmup_steps``. After it, ``constant`` is 1; ``step`` is
-    gamma to the number of milestones (in epochs) passed; ``cosine`` falls from 1 to 0 over the
-    steps that follow the warm-up; ``plateau`` is gamma to the number of times that the monitored
-    value did not improve for more than ``patience`` epochs.
+    It is 1 in the epochs of ``gates_first``, from whose end all else counts. Warm-up rises
+    linearly, ``(step + 1) / warmup_steps``. After it, ``constant`` is 1; ``step`` is gamma to the
+    number of milestones (in epochs) passed; ``exponential`` is gamma to the number of epochs;
+    ``cosine`` falls from 1 to 0 over the steps that follow the warm-up; ``plateau`` is gamma to the
+    number of times that the monitored value did not improve for more than ``patience`` epochs.
 
     Args:
         train: The recipe's section.
@@ -28,17 +29,22 @@ def lr_factor(
         >>> lr_factor(TrainSection(schedule="constant", warmup_epochs=2), step=1, steps_per_epoch=4)
         0.25
     """
+    step -= train.gates_first * steps_per_epoch
+    if step < 0:
+        return 1.0
+    epoch, epochs = step // steps_per_epoch, train.epochs - train.gates_first
     warmup = round(train.warmup_epochs * steps_per_epoch)
     if step < warmup:
         return (step + 1) / warmup
     if train.schedule == "cosine":
-        total = max(1, train.epochs * steps_per_epoch - warmup)
+        total = max(1, epochs * steps_per_epoch - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / total)))
     if train.schedule == "step":
-        epoch = step // steps_per_epoch
         return float(train.gamma ** sum(epoch >= milestone for milestone in train.milestones))
+    if train.schedule == "exponential":
+        return float(train.gamma**epoch)
     if train.schedule == "plateau":
-        return float(train.gamma ** plateaus(train, history))
+        return float(train.gamma ** plateaus(train, history[train.gates_first :]))
     return 1.0
 
 
@@ -53,6 +59,23 @@ def plateaus(train: TrainSection, history: Sequence[float]) -> int:
         if waited > train.patience:
             count, waited = count + 1, 0
     return count
+
+
+def should_stop(train: TrainSection, history: Sequence[float]) -> bool:
+    """Tell whether ``early_stop`` ends a run with this monitored value of each epoch so far."""
+    if train.early_stop is None:
+        return False
+    since = len(history) - 1 - best_of(train, history)
+    return since >= train.early_stop
+
+
+def best_of(train: TrainSection, history: Sequence[float]) -> int:
+    """Return the place of the best monitored value, the earliest of equals."""
+    best = 0
+    for place, value in enumerate(history):
+        if is_better(train, value, history[best]):
+            best = place
+    return best
 
 
 def is_better(train: TrainSection, value: float, best: float) -> bool:

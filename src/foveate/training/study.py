@@ -22,6 +22,19 @@ ALL = "all"
 _LABEL = re.compile(r"(?!.*-seed\d+$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+# What a recipe for a gated network says that the plain one has no use for.
+_WITHOUT_ATTENTION: dict[str, Any] = {
+    "model.attention": PLAIN,
+    "model.options": {},
+    "model.where": None,
+    "model.start": "paper",
+    "model.position": "after",
+    "model.network": None,
+    "model.host": None,
+    "train.gates_first": 0,
+}
+
+
 class LatencySection(Section):
     """How latency is measured: batch size, most rounds, untimed rounds, and a bound in seconds.
 
@@ -35,14 +48,17 @@ class LatencySection(Section):
 
 
 class Variant(Section):
-    """What a label stands for: an attention, its options, and where it sits.
+    """What a label stands for: an attention, its options, where it sits, and how it is trained.
 
-    ``where`` left out is the recipe's, see ``foveate.insert_``.
+    ``where`` left out is the recipe's, see ``foveate.insert_``. ``changes`` are further keys of the
+    recipe by dotted names, for example ``{"model.start": "identity", "train.gates_first": 1}``.
+    With them ``attention`` may be ``"none"``: the plain network under other settings.
     """
 
     attention: str
     options: dict[str, Any] = Field(default_factory=dict)
     where: str | list[str] | None = None
+    changes: dict[str, Any] = Field(default_factory=dict)
 
 
 class Study(Section):
@@ -103,17 +119,20 @@ class Study(Section):
                 problems.append(f"{what} must not repeat: {values}")
         if min(self.seeds) < 0:
             problems.append("seeds must be 0 or more")
-        for variant in self.gated.values():
+        for label, variant in self.gated.items():
             try:
-                check_options(attention_spec(variant.attention), variant.options)
+                if variant.attention != PLAIN or not variant.changes:
+                    check_options(attention_spec(variant.attention), variant.options)
+                if variant.changes:
+                    self.recipe_for(label, 0)
             except ValueError as error:
                 problems.append(str(error))
         problems += [_label_problem(label, self) for label in self.variants]
         for name in self.options:
             if name not in self.attentions or name == PLAIN:
                 problems.append(f"options are given for {name!r}, which is not compared")
-        if self.recipe.train.devices > 1:
-            problems.append("a study runs on one device; set train.devices = 1")
+        if self.recipe.train.devices * self.recipe.train.nodes > 1:
+            problems.append("a study runs on one device; set train.devices = 1 and train.nodes = 1")
         problems = [problem for problem in problems if problem]
         if problems:
             raise ValueError("; ".join(problems))
@@ -146,23 +165,16 @@ class Study(Section):
             ValueError: If the study has no such label.
         """
         changes: dict[str, Any] = {"name": f"{label}-seed{seed}", "seed": seed}
-        if label in (PLAIN, CONTROL):
-            changes |= {
-                "model.attention": PLAIN,
-                "model.options": {},
-                "model.where": None,
-                "model.start": "paper",
-                "model.position": "after",
-                "model.network": None,
-                "model.host": None,
-            }
-        elif label in self.gated:
-            variant = self.gated[label]
+        variant = self.gated.get(label, Variant(attention=PLAIN))
+        if label not in (PLAIN, CONTROL, *self.gated):
+            raise ValueError(expected("Study", f"one of the labels {self.labels}", label))
+        if variant.attention == PLAIN:
+            changes |= _WITHOUT_ATTENTION
+        else:
             changes |= {"model.attention": variant.attention, "model.options": variant.options}
             if variant.where is not None:
                 changes["model.where"] = variant.where
-        else:
-            raise ValueError(expected("Study", f"one of the labels {self.labels}", label))
+        changes |= variant.changes
         if label == CONTROL and width is not None:
             changes["model.width"] = width
         return self.recipe.changed(**changes)
