@@ -86,10 +86,10 @@ def test_default_learning_rates_follow_optimizer_and_batch():
     assert parse_recipe({"train": {"lr": 0.3}}).train.base_lr == 0.3
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("**/*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("**/[!_]*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_of_the_repository_validates(path):
     recipe = load_recipe(path)
-    assert recipe.name == path.stem
+    assert recipe.name == "-".join(path.relative_to(RECIPES).with_suffix("").parts)
 
 
 def test_there_are_recipes():
