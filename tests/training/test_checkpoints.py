@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from foveate.training.checkpoints import AtomicCheckpointIO, random_states, set_random_states
+from foveate.training.checkpoints import AtomicCheckpointIO
+from foveate.training.random_states import random_states, set_random_states
 
 
 def test_a_checkpoint_comes_back(tmp_path):

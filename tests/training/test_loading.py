@@ -5,14 +5,8 @@ import torch
 
 from foveate.data import Sample, Unreadable
 from foveate.training import DataSection
-from foveate.training.loading import (
-    EpochSampler,
-    InMemory,
-    Transformed,
-    as_batch,
-    open_data,
-    order_of,
-)
+from foveate.training.loading import InMemory, Transformed, as_batch, open_data
+from foveate.training.order import EpochSampler, order_of
 from foveate.training.transforms import train_transform
 
 

@@ -18,7 +18,7 @@ from foveate.training import (
 )
 from foveate.training import comparison as comparison_module
 from foveate.training.classifier import Classifier
-from foveate.training.loading import order_of
+from foveate.training.order import order_of
 
 
 @pytest.fixture

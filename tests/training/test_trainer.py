@@ -15,6 +15,7 @@ from torch import nn
 from foveate.models import create_model
 from foveate.surgery import inserted
 from foveate.training import Interrupted, RunFolder, evaluate, load_recipe, train
+from foveate.training import starting
 from foveate.training import trainer as trainer_module
 from foveate.training.classifier import Classifier
 from foveate.training.run_folder import COLUMNS
@@ -100,7 +101,7 @@ def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
         model.fc = nn.Sequential(nn.Dropout(0.5), model.fc)
         return model
 
-    monkeypatch.setattr(trainer_module, "create_model", with_dropout)
+    monkeypatch.setattr(starting, "create_model", with_dropout)
     whole = train(plan, tmp_path / "whole", progress=False)
     with monkeypatch.context() as patch:
         interrupt_in_epoch(patch, epoch=1)

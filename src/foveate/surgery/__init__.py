@@ -1,6 +1,7 @@
 """Surgery: insert attentions into a network by rule, and take them out again, exactly."""
 
 from foveate.attention.where import SITES, is_where
+from foveate.surgery.holder import is_inserted_path
 from foveate.surgery.insert import (
     insert_,
     inserted,
@@ -18,6 +19,7 @@ __all__ = [
     "Site",
     "insert_",
     "inserted",
+    "is_inserted_path",
     "is_where",
     "plan",
     "remove_",

@@ -1,27 +1,21 @@
-"""Checkpoints that survive a full disk, hold the random states, and load tensors only."""
+"""Checkpoints that survive a full disk and tell when they are damaged; they load tensors only."""
 
 from __future__ import annotations
 
-import math
 import os
 import pickle
-import random
-import time
+import shutil
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
-import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch.callbacks import Callback, Checkpoint
 
-from foveate.core import expected
+from foveate.core import Words, expected
 from foveate.core.files import write_with
-from foveate.training.classifier import Classifier
 from foveate.training.run_folder import RunFolder
-from foveate.training.schedule import is_better
 
 
 class AtomicCheckpointIO(CheckpointIO):  # type: ignore[misc]
@@ -43,13 +37,18 @@ class AtomicCheckpointIO(CheckpointIO):  # type: ignore[misc]
         """Read a checkpoint, with ``weights_only=True`` whatever is asked: no code runs.
 
         Raises:
-            ValueError: If the file is no such checkpoint.
+            ValueError: If the file is no such checkpoint, is cut short or has a flipped bit.
         """
+        rule = "a whole checkpoint of foveate, tensors and plain values only"
         try:
+            # torch.load does not compare the checksums of what it reads.
+            with zipfile.ZipFile(path) as archive:
+                broken = archive.testzip()
+            if broken is not None:
+                raise ValueError(f"{broken} does not have its checksum")
             tree: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        except _DAMAGE as error:
             # torch's own text advises to load without the guard; that advice is left out.
-            rule = "a whole checkpoint of foveate, tensors and plain values only"
             raise ValueError(expected("loading a checkpoint", rule, str(path))) from error
         return tree
 
@@ -58,122 +57,70 @@ class AtomicCheckpointIO(CheckpointIO):  # type: ignore[misc]
         Path(path).unlink(missing_ok=True)
 
 
-class RandomStates(Callback):  # type: ignore[misc]
-    """Puts the states of the random generators into the checkpoint, and back on a resume."""
-
-    def __init__(self) -> None:
-        self._pending: dict[str, Any] | None = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the states, as tensors and plain numbers."""
-        return random_states()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the states until training goes on."""
-        self._pending = state_dict
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set the generators as they were when the checkpoint was written."""
-        if self._pending is not None:
-            set_random_states(self._pending)
-            self._pending = None
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    NotImplementedError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 
-def random_states() -> dict[str, Any]:
-    """Return the states of Python's, numpy's and torch's generators as tensors and plain values."""
-    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
-    words = torch.from_numpy(np.asarray(keys, dtype=np.int64))
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "python": random.getstate(),
-        "numpy": (str(name), words, position, has_gauss, gauss),
-    }
+def keep_previous(run: RunFolder) -> None:
+    """Give the last checkpoint a second name, so that the next one does not take its place.
+
+    Raises:
+        OSError: If the folder takes no files.
+    """
+    if not run.last_checkpoint.is_file():
+        return
+    second_name(run.last_checkpoint, run.previous_checkpoint)
 
 
-def set_random_states(states: dict[str, Any]) -> None:
-    """Set all generators to what ``random_states`` returned."""
-    torch.set_rng_state(states["torch"])
-    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])
-    version, keys, gauss = states["python"]
-    random.setstate((version, tuple(keys), gauss))
-    name, words, *rest = states["numpy"]
-    np.random.set_state((name, words.numpy().astype(np.uint32), *rest))
+def second_name(file: Path, name: Path) -> None:
+    """Let ``name`` be the same file as ``file``, by a hard link where the disk knows them."""
+    temporary = name.with_name(f".{name.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(file, temporary)
+        except OSError:
+            shutil.copyfile(file, temporary)
+        temporary.replace(name)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-class Keeper(Checkpoint):  # type: ignore[misc]
-    """At the end of each epoch: ``metrics.csv``, ``last.ckpt`` and ``best.ckpt``."""
+def sound_checkpoint(run: RunFolder) -> Path | None:
+    """Find the newest whole checkpoint to continue from; None if the run has none at all.
 
-    def __init__(self, run: RunFolder) -> None:
-        self.run = run
-        self._written = time.monotonic()
-        self._warned: set[str] = set()
+    A damaged one is told by a warning, and the one before it is taken.
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what the epoch came to."""
-        if not isinstance(pl_module, Classifier):
-            raise TypeError(expected("Keeper", "a Classifier", type(pl_module).__name__))
-        rows, train = pl_module.rows, pl_module.recipe.train
-        if trainer.is_global_zero:
-            self.run.write_metrics(rows)
-        if trainer.logger is not None:
-            numbers = {key: value for key, value in rows[-1].items() if key != "epoch"}
-            trainer.logger.log_metrics(numbers, step=int(rows[-1]["epoch"]))
-        self._warn_once(pl_module)
-        # Every process takes part in saving, so all must decide alike: by the clock of process 0.
-        due = time.monotonic() - self._written >= 60 * train.checkpoint_minutes
-        due = bool(trainer.strategy.broadcast(due))
-        is_last = len(rows) == train.epochs
-        if (is_last and train.keep_checkpoints) or (due and not is_last):
-            trainer.save_checkpoint(self.run.last_checkpoint)
-            self._written = time.monotonic()
-            fresh = True
-        else:
-            fresh = False
-        wanted = train.keep == "best" or train.keep_checkpoints
-        if wanted and best_epoch(pl_module) == len(rows):
-            self._save_best(trainer, fresh)
-
-    def _save_best(self, trainer: pl.Trainer, fresh: bool) -> None:
-        """Save the best epoch; a second name of the file just written costs nothing."""
-        if fresh and trainer.is_global_zero:
-            temporary = self.run.best_checkpoint.with_name(".best.ckpt.tmp")
-            try:
-                temporary.unlink(missing_ok=True)
-                os.link(self.run.last_checkpoint, temporary)
-                temporary.replace(self.run.best_checkpoint)
-            except OSError:
-                # A file system without hard links: write it in full.
-                fresh = False
-        if not trainer.strategy.broadcast(fresh):
-            trainer.save_checkpoint(self.run.best_checkpoint, weights_only=True)
-
-    def _warn_once(self, module: Classifier) -> None:
-        """Warn of unreadable images and of a loss that is not finite, once each."""
-        if module.unreadable and "unreadable" not in self._warned:
-            self._warned.add("unreadable")
-            names = ", ".join(list(module.unreadable)[:5])
-            more = f" and {len(module.unreadable) - 5} more" if len(module.unreadable) > 5 else ""
-            warnings.warn(
-                f"{len(module.unreadable)} unreadable images are left out: {names}{more}",
-                stacklevel=2,
-            )
-        row = module.rows[-1]
-        if not math.isfinite(row["train_loss"]) and "diverged" not in self._warned:
-            self._warned.add("diverged")
-            warnings.warn(
-                f"the training loss is not finite in epoch {int(row['epoch'])}; "
-                "a lower learning rate or clip_norm may help",
-                stacklevel=2,
-            )
-
-
-def best_epoch(module: Classifier) -> int:
-    """Return the epoch, from 1, whose monitored value is best; the earliest of equals."""
-    train = module.recipe.train
-    best = 0
-    for index, row in enumerate(module.rows):
-        if is_better(train, row[train.monitor], module.rows[best][train.monitor]):
-            best = index
-    return best + 1
+    Raises:
+        ValueError: If there are checkpoints and all are damaged.
+    """
+    there = [path for path in (run.last_checkpoint, run.previous_checkpoint) if path.is_file()]
+    for path in there:
+        try:
+            AtomicCheckpointIO().load_checkpoint(path)
+        except ValueError:
+            remaining = there[there.index(path) + 1 :]
+            if remaining:
+                warnings.warn(
+                    f"{path} is damaged; the run goes on from the one before it, {remaining[0]}",
+                    stacklevel=2,
+                )
+            continue
+        return path
+    if not there:
+        return None
+    raise ValueError(
+        expected(
+            f"resuming {run.path}",
+            "a whole checkpoint",
+            Words(f"damaged files: {', '.join(path.name for path in there)}"),
+            f"delete {run.last_checkpoint.parent} to start the run anew",
+        )
+    )

@@ -14,8 +14,11 @@ from torchmetrics import SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from foveate.core import Words, expected
+from foveate.training.averaging import averaged_copy
 from foveate.training.loading import Batch
+from foveate.training.mixing import Mixing
 from foveate.training.optimizers import make_optimizer
+from foveate.training.random_states import gathered
 from foveate.training.recipe import Recipe
 from foveate.training.schedule import lr_factor
 from foveate.training.transforms import normalize
@@ -35,6 +38,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         self.network = network
         self.recipe = recipe
         self.rows: list[dict[str, float]] = []
+        self.start: dict[str, float] | None = None
         self.unreadable: dict[str, str] = {}
         self.val_images = 0
         top5 = min(5, classes)
@@ -49,16 +53,46 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         self.train_count, self.val_count = SumMetric("error"), SumMetric("error")
         # A tuple hides the compiled twin from the module tree, whose names must stay the network's.
         self._call = (torch.compile(network) if recipe.train.compile else network,)
+        decay = recipe.train.ema_decay
+        self.average = averaged_copy(network, decay) if decay is not None else None
+        self._mix = Mixing(recipe.train, classes, recipe.seed)
         self._epoch_start = time.perf_counter()
         self._lr = recipe.train.base_lr
+        self._half: dict[str, Any] | None = None
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is evaluated and saved: the averaged one where there is one."""
+        return self.network if self.average is None else self.average.module
+
+    @property
+    def history(self) -> list[float]:
+        """The monitored value of each finished epoch."""
+        return [row[self.recipe.train.monitor] for row in self.rows]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N, classes) of uint8 images (N, 3, size, size)."""
+        averaged = self.average is not None and not self.training
+        logits: Tensor = (self.kept if averaged else self._call[0])(self._prepared(images))
+        return logits
+
+    def _prepared(self, images: Tensor) -> Tensor:
         ready = normalize(images, self.recipe.data)
         if self.recipe.train.channels_last:
             ready = ready.contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self._call[0](ready)
-        return logits
+        return ready
+
+    def on_train_start(self) -> None:
+        """Take up the sums of an epoch that was cut off."""
+        if self._half is None:
+            return
+        mine = self._half["processes"][self.global_rank]
+        for name, metric in self._metrics().items():
+            for key, value in mine[name]["state"].items():
+                setattr(metric, key, value.to(self.device))
+            metric._update_count = mine[name]["updates"]
+        self._epoch_start = time.perf_counter() - self._half["seconds"]
+        self._half = None
 
     def on_train_epoch_start(self) -> None:
         """Start the clock of the epoch."""
@@ -70,13 +104,18 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         images, labels = batch["images"], batch["labels"]
         if len(labels) < 2:
             return self._no_loss()
-        logits = self(images)
+        ready, shares = self._prepared(images), labels
+        if self._mix:
+            place = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
+            ready, shares = self._mix(ready, labels, step=place, rank=self.global_rank)
+        logits = self._call[0](ready)
         loss = functional.cross_entropy(
-            logits.float(), labels, label_smoothing=self.recipe.train.label_smoothing
+            logits.float(), shares, label_smoothing=self.recipe.train.label_smoothing
         )
         self.train_count.update(len(labels))
         self.train_loss.update(loss.detach() * len(labels))
-        self.train_top1.update(logits.detach(), labels)
+        # Of a mixed image, the class that has the larger share.
+        self.train_top1.update(logits.detach(), shares.argmax(1) if self._mix else labels)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -106,29 +145,43 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
                         f"{name} data", "readable images", Words(f"none in an epoch ({names} ...)")
                     )
                 )
-        images = self.val_images = round(float(self.val_count.compute()))
         self.rows.append(
             {
                 "epoch": float(self.current_epoch + 1),
                 "lr": self._lr,
                 "train_loss": float(self.train_loss.compute() / self.train_count.compute()),
                 "train_top1": float(self.train_top1.compute()),
-                "val_loss": float(self.val_loss.compute()) / images,
-                # The metrics divide in float32: the fraction of whole images is exact.
-                "val_top1": round(float(self.val_top1.compute()) * images) / images,
-                "val_top5": round(float(self.val_top5.compute()) * images) / images,
+                **self._validated(),
                 "seconds": time.perf_counter() - self._epoch_start,
             }
         )
-        for metric in self._metrics():
+        self._forget()
+
+    def on_validation_epoch_end(self) -> None:
+        """Keep what the network could do before the first step, where that is measured."""
+        if self.trainer.sanity_checking:
+            self.start = self._validated()
+            self._forget()
+
+    def _validated(self) -> dict[str, float]:
+        images = self.val_images = round(float(self.val_count.compute()))
+        return {
+            "val_loss": float(self.val_loss.compute()) / images,
+            # The metrics divide in float32: the fraction of whole images is exact.
+            "val_top1": round(float(self.val_top1.compute()) * images) / images,
+            "val_top5": round(float(self.val_top5.compute()) * images) / images,
+        }
+
+    def _forget(self) -> None:
+        for metric in self._metrics().values():
             metric.reset()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate of the step: a function of the step and of the rows so far."""
-        steps = max(1, int(self.trainer.num_training_batches))
-        history = [row[self.recipe.train.monitor] for row in self.rows]
-        factor = lr_factor(self.recipe.train, self.global_step, steps, history)
-        self._lr = self.recipe.train.base_lr * factor
+        train = self.recipe.train
+        steps = max(1, -(-int(self.trainer.num_training_batches) // train.accumulate))
+        factor = lr_factor(train, self.global_step, steps, self.history)
+        self._lr = train.scaled_lr(self.trainer.world_size) * factor
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self._lr
 
@@ -137,22 +190,46 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         return make_optimizer(self.network, self.recipe.train)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the rows and the unreadable images into the checkpoint."""
+        """Put the rows, the sums of a half epoch and the unreadable images into the checkpoint."""
+        sums = {
+            name: {
+                "state": {key: value.cpu() for key, value in metric.metric_state.items()},
+                "updates": metric._update_count,
+            }
+            for name, metric in self._metrics().items()
+        }
         checkpoint["foveate"] = {
             "rows": self.rows,
+            "start": self.start,
             "unreadable": dict(self.unreadable),
             "val_images": self.val_images,
+            "half": {
+                "processes": gathered(sums),
+                "seconds": time.perf_counter() - self._epoch_start,
+            },
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the rows and the unreadable images back."""
-        self.rows = list(checkpoint["foveate"]["rows"])
-        self.unreadable = dict(checkpoint["foveate"]["unreadable"])
-        self.val_images = int(checkpoint["foveate"]["val_images"])
+        """Take them back."""
+        kept = checkpoint["foveate"]
+        self.rows, self.start = list(kept["rows"]), kept["start"]
+        self.unreadable = dict(kept["unreadable"])
+        self.val_images = int(kept["val_images"])
+        self._half = kept["half"]
 
-    def _metrics(self) -> tuple[Any, ...]:
-        training = self.train_loss, self.train_count, self.train_top1
-        return *training, self.val_loss, self.val_top1, self.val_top5, self.val_count
+    def _metrics(self) -> dict[str, Any]:
+        return {
+            name: getattr(self, name)
+            for name in (
+                "train_loss",
+                "train_count",
+                "train_top1",
+                "val_loss",
+                "val_count",
+                "val_top1",
+                "val_top5",
+            )
+        }
 
     def _note_unreadable(self, batch: Batch) -> None:
         self.unreadable.update(dict(batch["unreadable"]))

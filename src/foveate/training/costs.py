@@ -13,8 +13,8 @@ from foveate.accounting.latency import latency
 from foveate.models import widen_to
 from foveate.training import environment
 from foveate.training.quiet import quiet, seeded
+from foveate.training.starting import build
 from foveate.training.study import CONTROL, PLAIN, Study
-from foveate.training.trainer import build
 
 STATISTIC = (
     "fastest of interleaved calls; ratio of the fastest calls to those of the plain network, "

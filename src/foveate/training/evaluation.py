@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from foveate.core import Words, expected
 from foveate.data import ImageDataset, open_dataset
-from foveate.training.loading import EpochSampler, Transformed, as_batch
+from foveate.training.loading import Transformed, as_batch
+from foveate.training.order import EpochSampler
 from foveate.training.recipe import DataSection
 from foveate.training.run_folder import RunFolder
 from foveate.training.transforms import eval_transform, normalize

@@ -2,28 +2,30 @@
 
 The order of an epoch comes from (seed, epoch), the augmentation of an image from (seed, epoch,
 index). Both use private random states, so they are the same for every network, for every number of
-workers, and after a resume.
+workers, and after a resume, within an epoch too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from foveate.core import Words, expected
 from foveate.data import Annotation, ImageDataset, Sample, Unreadable, collate, open_dataset
+from foveate.training.draws import draws_of, mix
+from foveate.training.order import EpochSampler, Key
 from foveate.training.recipe import DataSection, Recipe
 from foveate.training.transforms import Transform, eval_transform, train_transform
+from foveate.training.workers import Desks, naming
 
 # Images of a data set up to this size stay in memory when no worker processes load them.
 MEMORY_LIMIT_BYTES = 512 * 2**20
 
-Key = tuple[int, int, bool]
 Batch = dict[str, Any]
 
 
@@ -55,6 +57,10 @@ class InMemory(ImageDataset):
     def annotation(self, index: int) -> Annotation | None:
         """Return the annotation of the source."""
         return self.source.annotation(index)
+
+    def name_of(self, index: int) -> str:
+        """Return the name in the source."""
+        return self.source.name_of(index)
 
 
 def open_data(data: DataSection) -> tuple[ImageDataset, ImageDataset]:
@@ -89,76 +95,33 @@ def _fits(dataset: ImageDataset, data: DataSection) -> bool:
     return isinstance(first, Sample) and first.image.numel() * len(dataset) <= MEMORY_LIMIT_BYTES
 
 
-def order_of(seed: int, epoch: int, length: int) -> list[int]:
-    """Return the order in which an epoch visits ``length`` images."""
-    generator = torch.Generator().manual_seed(_mix(seed, epoch, -1))
-    return torch.randperm(length, generator=generator).tolist()
-
-
-def _mix(seed: int, epoch: int, index: int) -> int:
-    """Turn three integers into one well-spread 63-bit seed (the finalizer of SplitMix64)."""
-    mask = 2**64 - 1
-    value = (seed * 0x9E3779B97F4A7C15 + (epoch + 1) * 0xD1B54A32D192ED03 + index + 2) & mask
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & mask
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
-    return (value ^ (value >> 31)) >> 1
-
-
-class EpochSampler(Sampler[Key]):
-    """Keys (epoch, index, counted) of this process's share of an epoch.
-
-    In training with several processes the shares are cut to equal length; in evaluation they are
-    filled up with images marked as not counted, so that each image counts exactly once.
-    """
-
-    def __init__(self, length: int, seed: int, *, shuffle: bool, rank: int, world: int) -> None:
-        self.length, self.seed, self.shuffle = length, seed, shuffle
-        self.rank, self.world = rank, world
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration; Lightning calls this."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length // self.world if self.shuffle else -(-self.length // self.world)
-
-    def __iter__(self) -> Iterator[Key]:
-        if self.shuffle:
-            order = order_of(self.seed, self.epoch, self.length)
-            share = order[self.rank : len(self) * self.world : self.world]
-            yield from ((self.epoch, index, True) for index in share)
-            return
-        for position in range(self.rank, len(self) * self.world, self.world):
-            yield self.epoch, min(position, self.length - 1), position < self.length
-
-
 class Transformed(Dataset[Any]):
     """A dataset by key, with its transform; the label of an item not counted is -1."""
 
-    def __init__(self, source: ImageDataset, transform: Transform, seed: int | None) -> None:
+    def __init__(
+        self,
+        source: ImageDataset,
+        transform: Transform,
+        seed: int | None,
+        desks: Desks | None = None,
+    ) -> None:
         self.source, self.transform, self.seed = source, transform, seed
+        self.desks = desks or Desks(0)
 
     def __getitem__(self, key: Key) -> Sample | Unreadable:
         epoch, index, counted = key
-        item = self.source[index]
-        if isinstance(item, Unreadable):
-            return item
-        image = self._augmented(item.image, epoch, index)
+        with self.desks.reading(index), naming(self.source, index):
+            item = self.source[index]
+            if isinstance(item, Unreadable):
+                return item
+            image = self._augmented(item.image, epoch, index)
         return Sample(image, item.label if counted else -1, item.index, item.name)
 
     def _augmented(self, image: Tensor, epoch: int, index: int) -> Tensor:
         if self.seed is None:
             return self.transform(image)
-        # torchvision draws from the global generator: lend it a state of this image's own. The CPU
-        # generator alone is touched, since seeding the accelerators for each image would be slow.
-        generator = torch.default_generator
-        state = generator.get_state()
-        try:
-            generator.manual_seed(_mix(self.seed, epoch, index))
+        with draws_of(mix(self.seed, epoch, index)):
             return self.transform(image)
-        finally:
-            generator.set_state(state)
 
 
 def as_batch(items: Sequence[Sample | Unreadable]) -> Batch:
@@ -186,26 +149,74 @@ class ImageData(pl.LightningDataModule):  # type: ignore[misc]
         super().__init__()
         self.recipe = recipe
         self.train_set, self.val_set = data or open_data(recipe.data)
+        self.desks, self.val_desks = (Desks(recipe.data.workers) for _ in range(2))
+        self._resumed: dict[str, Any] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the labels."""
         return self.train_set.classes
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return where in the epoch training stands, for a checkpoint."""
+        trainer = self.trainer
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        return {
+            "epoch": trainer.current_epoch,
+            "batches": done,
+            "is_whole": done >= trainer.num_training_batches,
+            "processes": trainer.world_size,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up training where a checkpoint left it.
+
+        Raises:
+            ValueError: If it is within an epoch and was written by another number of processes,
+                which had another order.
+        """
+        self._resumed = state_dict
+        if not state_dict["is_whole"] and state_dict["processes"] != self.trainer.world_size:
+            raise ValueError(
+                expected(
+                    "resuming within an epoch",
+                    f"the {state_dict['processes']} processes that began it",
+                    self.trainer.world_size,
+                    "start as many; checkpoints between epochs take any number",
+                )
+            )
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of training, shuffled, the last short one left out."""
-        dataset = Transformed(self.train_set, train_transform(self.recipe.data), self.recipe.seed)
-        return self._loader(dataset, len(self.train_set), shuffle=True)
+        transform, seed = train_transform(self.recipe.data), self.recipe.seed
+        dataset = Transformed(self.train_set, transform, seed, self.desks)
+        sampler = self._sampler(self.train_set, shuffle=True)
+        if self._resumed is not None:
+            epoch, batches = int(self._resumed["epoch"]), int(self._resumed["batches"])
+            if self._resumed["is_whole"]:
+                epoch, batches = epoch + 1, 0
+            # Worker processes ask for their first batches before Lightning sets the epoch.
+            sampler.start_at(epoch, batches * self.recipe.train.batch_size)
+        return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the batches of evaluation, in order, every image once."""
-        dataset = Transformed(self.val_set, eval_transform(self.recipe.data), None)
-        return self._loader(dataset, len(self.val_set), shuffle=False)
+        dataset = Transformed(self.val_set, eval_transform(self.recipe.data), None, self.val_desks)
+        return self._loader(dataset, self._sampler(self.val_set, shuffle=False))
 
-    def _loader(self, dataset: Transformed, length: int, *, shuffle: bool) -> DataLoader[Any]:
+    def _sampler(self, dataset: ImageDataset, *, shuffle: bool) -> EpochSampler:
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        sampler = EpochSampler(length, self.recipe.seed, shuffle=shuffle, rank=rank, world=world)
+        return EpochSampler(
+            len(dataset),
+            self.recipe.seed,
+            shuffle=shuffle,
+            rank=rank,
+            world=world,
+            blocks=dataset.blocks,
+        )
+
+    def _loader(self, dataset: Transformed, sampler: EpochSampler) -> DataLoader[Any]:
         size, workers = self.recipe.train.batch_size, self.recipe.data.workers
         return DataLoader(
             dataset,
@@ -214,7 +225,7 @@ class ImageData(pl.LightningDataModule):  # type: ignore[misc]
             num_workers=workers,
             collate_fn=as_batch,
             # A short last batch would weigh its images more, and one image breaks batch norm.
-            drop_last=shuffle and len(sampler) >= size,
+            drop_last=sampler.shuffle and len(sampler) >= size,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.recipe.seed),

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from foveate.training.checkpoints import random_states, set_random_states
+from foveate.training.random_states import random_states, set_random_states
 
 # Hints of Lightning about choices that are made on purpose here.
 HINTS = (
@@ -25,6 +25,7 @@ HINTS = (
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     r".*`training_step` returned `None`.*",
     r".*srun.*command is available.*",
+    r".*resuming from a checkpoint that ended before the epoch ended.*",
     r".*Trying to infer the `batch_size`.*",
 )
 

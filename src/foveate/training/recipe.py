@@ -151,6 +151,17 @@ class TrainSection(Section):
             return self.lr
         return 1e-3 if self.optimizer == "adamw" else 0.1 * self.batch_size / 256
 
+    def scaled_lr(self, processes: int) -> float:
+        """The peak learning rate for this number of processes, see ``lr_batch``.
+
+        Example:
+            >>> TrainSection(lr=0.1, batch_size=256, lr_batch=256).scaled_lr(processes=8)
+            0.8
+        """
+        if self.lr_batch is None:
+            return self.base_lr
+        return self.base_lr * processes * self.batch_size * self.accumulate / self.lr_batch
+
     @model_validator(mode="after")
     def _schedule_is_complete(self) -> TrainSection:
         if self.schedule == "step" and not self.milestones:

@@ -32,8 +32,9 @@ class RunFolder:
 
     Files: ``config.toml`` (the recipe), ``metrics.csv`` (a row per epoch, counted from 1;
     fractions, not percent), ``model.safetensors`` and ``model.json`` (the final weights),
-    ``checkpoints/last.ckpt`` and ``checkpoints/best.ckpt``, ``environment.json`` and, written last,
-    ``result.json``: its presence means that the run is finished.
+    ``checkpoints/last.ckpt``, ``previous.ckpt`` (the one before it) and ``best.ckpt``,
+    ``environment.json`` and, written last, ``result.json``: its presence means that the run is
+    finished.
 
     Args:
         path: The folder; it need not exist yet.
@@ -73,6 +74,11 @@ class RunFolder:
     def last_checkpoint(self) -> Path:
         """The checkpoint that ``resume`` continues from."""
         return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def previous_checkpoint(self) -> Path:
+        """The checkpoint before the last one, for when that one is damaged."""
+        return self.path / "checkpoints" / "previous.ckpt"
 
     @property
     def best_checkpoint(self) -> Path:
@@ -139,7 +145,7 @@ class RunFolder:
     @property
     def can_resume(self) -> bool:
         """Whether there is a checkpoint to continue from."""
-        return self.last_checkpoint.is_file()
+        return self.last_checkpoint.is_file() or self.previous_checkpoint.is_file()
 
     def load_model(self) -> nn.Module:
         """Return the trained network in eval mode, on the CPU.

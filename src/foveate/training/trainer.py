@@ -17,16 +17,24 @@ from torch import nn
 from foveate.core import Words, expected
 from foveate.core.files import write_json
 from foveate.data import ImageDataset
-from foveate.models import create_model, save
+from foveate.models import save
 from foveate.training import environment
-from foveate.training.checkpoints import AtomicCheckpointIO, Keeper, RandomStates, best_epoch
+from foveate.training.averaging import FollowAverage
+from foveate.training.checkpoints import AtomicCheckpointIO, sound_checkpoint
 from foveate.training.classifier import Classifier
+from foveate.training.keeper import Keeper
+from foveate.training.launch import processes, share_batch_norms_, strategy
 from foveate.training.loading import ImageData
 from foveate.training.opening import Opening
+from foveate.training.phases import GatesFirst
 from foveate.training.progress import Reporter, ShowProgress
 from foveate.training.quiet import interruptible, is_main_process, quiet, seed_all, seeded
-from foveate.training.recipe import ModelSection, Recipe
+from foveate.training.random_states import RandomStates
+from foveate.training.recipe import Recipe
 from foveate.training.run_folder import RunFolder
+from foveate.training.schedule import best_of
+from foveate.training.starting import Start, start
+from foveate.training.workers import told_by
 
 
 class Interrupted(KeyboardInterrupt):
@@ -65,14 +73,15 @@ def train(
     """Train a network as the recipe says.
 
     On one machine with the same number of threads, the same recipe gives the same weights, and a
-    run that was stopped and resumed gives the weights of one that was not (to the epoch: an epoch
-    cut short is done again).
+    run that was stopped and resumed, wherever in an epoch, gives the weights of one that was not.
+    What was done after the last checkpoint is done again.
 
     Args:
         recipe: What to do; see ``load_recipe``.
         folder: The run folder to make.
         resume: Continue the unfinished run of the same recipe that the folder holds, from its last
-            checkpoint; a finished one is returned as it is.
+            checkpoint, or the one before it if that is damaged; a finished one is returned as it
+            is.
         progress: Show a progress bar; or the reporter to tell.
         data: Datasets (train, val) that are open already, so that several runs share them.
 
@@ -81,9 +90,12 @@ def train(
 
     Raises:
         ValueError: If the folder holds another recipe, or a run although ``resume`` is off; if the
-            data have no readable image; for an unknown model, attention or option.
+            data have no readable image; for an unknown model, attention or option; if every
+            checkpoint is damaged.
         FileNotFoundError: If the data are not there.
         OSError: If a file cannot be written; checkpoints written before are untouched.
+        ChildProcessError: If a worker process that loads images dies; the image it was reading is
+            named.
         Interrupted: On Ctrl-C; the last checkpoint is kept.
 
     Example:
@@ -98,78 +110,54 @@ def train(
             return run
     with interruptible(), quiet(), seeded(recipe.seed):
         images = ImageData(recipe, data)
-        network = build(recipe.model, len(images.classes), recipe.data.size)
+        begun = start(recipe.model, len(images.classes), recipe.data.size)
         if main:
             run.start(recipe)
             _note_start(run, recipe.seed)
         if isinstance(progress, Reporter):
-            return _fit(run, recipe, images, network, progress)
+            return _fit(run, recipe, images, begun, progress)
         with Reporter(recipe.train.epochs, enabled=progress and main) as reporter:
             reporter.begin(recipe.name or recipe.model.attention, 1, recipe.train.epochs)
-            finished = _fit(run, recipe, images, network, reporter)
+            finished = _fit(run, recipe, images, begun, reporter)
             reporter.end()
             return finished
 
 
-def build(model: ModelSection, classes: int, size: int) -> nn.Module:
-    """Make the network of a recipe with fresh (or published) weights, for images of ``size``.
-
-    Raises:
-        ValueError: For an unknown model, attention or option.
-    """
-    attention = None if model.attention == "none" else model.attention
-    return create_model(
-        model.name,
-        attention,
-        model.where,
-        start=model.start,
-        position=model.position,
-        network=model.network,
-        host=model.host,
-        num_classes=classes,
-        pretrained=model.pretrained,
-        stem=model.stem,
-        width=model.width,
-        example=torch.zeros(1, 3, size, size),
-        **model.options,
-    )
-
-
 def _fit(
-    run: RunFolder, recipe: Recipe, images: ImageData, network: nn.Module, reporter: Reporter
+    run: RunFolder, recipe: Recipe, images: ImageData, begun: Start, reporter: Reporter
 ) -> RunFolder:
-    train_section, model_section = recipe.train, recipe.model
-    if train_section.channels_last:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plan = recipe.train
+    devices, nodes = processes(plan)
+    world = devices * nodes
+    module = _module(recipe, begun.network, len(images.classes), world)
     watch = _Watch()
-    callbacks: list[Callback] = [watch, RandomStates(), ShowProgress(reporter), Keeper(run)]
-    inserted = model_section.attention != "none" and model_section.start == "identity"
-    if inserted and model_section.opening == "linear":
-        callbacks.append(Opening(network, model_section.opening_epochs))
-    module = Classifier(network, recipe, len(images.classes))
     trainer = pl.Trainer(
-        max_epochs=train_section.epochs,
-        accelerator=train_section.accelerator,
-        devices=train_section.devices,
-        precision=_precision(train_section.precision),
-        gradient_clip_val=train_section.clip_norm,
-        callbacks=callbacks,
+        max_epochs=plan.epochs,
+        accelerator=plan.accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy(world, plan),
+        precision=_precision(plan.precision),
+        gradient_clip_val=plan.clip_norm,
+        accumulate_grad_batches=plan.accumulate,
+        callbacks=[watch, *_callbacks(run, recipe, module, begun, reporter)],
         plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(str(run.path), name="", version="tensorboard")
-        if train_section.tensorboard
+        if plan.tensorboard
         else False,
         default_root_dir=str(run.path),
-        num_sanity_val_steps=0,
+        num_sanity_val_steps=-1 if plan.validate_start else 0,
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    checkpoint = str(run.last_checkpoint) if run.can_resume else None
+    checkpoint = sound_checkpoint(run)
     # The first weights must not decide what dropout draws: networks differ in how many they have.
     seed_all(recipe.seed)
     started = time.perf_counter()
     try:
-        trainer.fit(module, datamodule=images, ckpt_path=checkpoint)
+        with told_by((images.desks, images.val_desks), (images.train_set, images.val_set)):
+            trainer.fit(module, datamodule=images, ckpt_path=checkpoint)
     except SystemExit:
         if not watch.interrupted:
             raise
@@ -180,6 +168,31 @@ def _fit(
     return run
 
 
+def _module(recipe: Recipe, network: nn.Module, classes: int, world: int) -> Classifier:
+    """Make the Lightning module; norms and layout are settled before a copy is averaged."""
+    plan = recipe.train
+    if plan.sync_bn:
+        share_batch_norms_(network, world, plan.accelerator)
+    if plan.channels_last:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Classifier(network, recipe, classes)
+
+
+def _callbacks(
+    run: RunFolder, recipe: Recipe, module: Classifier, begun: Start, reporter: Reporter
+) -> list[Callback]:
+    """Return the callbacks in the order they must run: what writes checkpoints comes last."""
+    plan, model = recipe.train, recipe.model
+    callbacks: list[Callback] = [RandomStates(), ShowProgress(reporter)]
+    if plan.gates_first:
+        callbacks.append(GatesFirst(module.network, plan.gates_first, begun.fresh))
+    if model.attention != "none" and model.start == "identity" and model.opening == "linear":
+        callbacks.append(Opening(module.network, model.opening_epochs))
+    if module.average is not None:
+        callbacks.append(FollowAverage(module.network, module.average))
+    return [*callbacks, Keeper(run)]
+
+
 def _precision(name: str) -> Any:
     return "32-true" if name == "32" else name
 
@@ -188,14 +201,15 @@ def _finish(
     run: RunFolder, recipe: Recipe, module: Classifier, classes: tuple[str, ...], seconds: float
 ) -> None:
     """Write the weights and, as the last thing, the result."""
-    best = best_epoch(module)
+    best = best_of(recipe.train, module.history) + 1
     row = module.rows[-1]
-    network = module.network
+    network = module.kept
     if recipe.train.keep == "best" and best < len(module.rows):
         row = module.rows[best - 1]
         checkpoint = AtomicCheckpointIO().load_checkpoint(run.best_checkpoint)
         module.load_state_dict(checkpoint["state_dict"])
     save(network.eval(), run.path)
+    run.previous_checkpoint.unlink(missing_ok=True)
     if not recipe.train.keep_checkpoints:
         shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
     noted = run.environment or environment.describe(recipe.seed)
@@ -216,9 +230,18 @@ def _finish(
             "seconds_here": seconds,
             "best_epoch": best,
             "weights": recipe.train.keep,
+            "start": _plain_names(module.start),
             "params": sum(parameter.numel() for parameter in network.parameters()),
         }
     )
+
+
+def _plain_names(start: dict[str, float] | None) -> dict[str, float | None] | None:
+    """Name what was measured before the first step as the result names what came of it."""
+    if start is None:
+        return None
+    loss = start["val_loss"] if math.isfinite(start["val_loss"]) else None
+    return {"top1": start["val_top1"], "top5": start["val_top5"], "loss": loss}
 
 
 def _note_start(run: RunFolder, seed: int) -> None:

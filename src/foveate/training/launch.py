@@ -1,0 +1,101 @@
+"""How many processes train together, and what they share."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from lightning.pytorch.strategies import DDPStrategy
+from torch import nn
+
+from foveate.core import Words, expected, require
+from foveate.training.recipe import TrainSection
+
+
+def processes(train: TrainSection) -> tuple[int, int]:
+    """Return (devices of this node, nodes), from the launcher if there is one, else the recipe.
+
+    A launcher is ``torchrun`` (``LOCAL_WORLD_SIZE`` and ``WORLD_SIZE``) or ``srun`` with one task
+    per device (``SLURM_NTASKS_PER_NODE`` and ``SLURM_NNODES``).
+
+    Raises:
+        ValueError: If the recipe asks for more than one process and the launcher for another
+            number.
+    """
+    found = _launched()
+    if found is None:
+        return train.devices, train.nodes
+    asked = train.devices, train.nodes
+    if asked not in ((1, 1), found):
+        raise ValueError(
+            expected(
+                "train.devices and train.nodes",
+                f"what the launcher started, {found[0]} on each of {found[1]} nodes",
+                Words(f"{asked[0]} and {asked[1]}"),
+                "leave both out of the recipe under torchrun and srun",
+            )
+        )
+    return found
+
+
+def _launched() -> tuple[int, int] | None:
+    environment = os.environ
+    if "TORCHELASTIC_RUN_ID" in environment and "LOCAL_WORLD_SIZE" in environment:
+        local = int(environment["LOCAL_WORLD_SIZE"])
+        return local, int(environment["WORLD_SIZE"]) // local
+    # An interactive shell on a cluster has these variables too, but no number of a task.
+    if "SLURM_PROCID" in environment and environment.get("SLURM_JOB_NAME") not in _SHELLS:
+        tasks = environment.get("SLURM_NTASKS_PER_NODE", "")
+        if tasks.isdecimal():
+            return int(tasks), int(environment.get("SLURM_NNODES", "1"))
+    return None
+
+
+_SHELLS = (None, "bash", "interactive", "zsh", "sh")
+
+
+def strategy(world: int, train: TrainSection) -> Any:
+    """Return Lightning's strategy for ``world`` processes: none of its own for one, DDP for more.
+
+    While gates learn first, most weights have no gradient, and DDP must look for those that do.
+    """
+    if world == 1:
+        return "auto"
+    return DDPStrategy(find_unused_parameters=train.gates_first > 0)
+
+
+def share_batch_norms_(network: nn.Module, world: int, accelerator: str) -> int:
+    """Let batch norms take their statistics over all processes, in place.
+
+    The class of each norm changes and nothing else, so that hooks, names and weights stay: what is
+    inserted into a network may hang on its norms.
+
+    Returns:
+        How many norms it changed; 0 for a single process, where there is nothing to share.
+
+    Raises:
+        ValueError: On a CPU, where PyTorch has no such norm.
+    """
+    if world == 1:
+        return 0
+    if accelerator == "cpu" or not torch.cuda.is_available():
+        raise ValueError(
+            expected("train.sync_bn", "GPUs", Words("a CPU"), "leave sync_bn out of the recipe")
+        )
+    changed = 0
+    for module in network.modules():
+        twin = _shared(module)
+        if twin is not None:
+            module.__class__ = twin
+            module.process_group = None  # type: ignore[assignment]
+            changed += 1
+    return changed
+
+
+def _shared(module: nn.Module) -> type[nn.Module] | None:
+    """Return the class that does over all processes what the module does in one."""
+    if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
+        return nn.SyncBatchNorm
+    layers: Any = require("timm.layers", "models", "sync_bn")
+    return layers.SyncBatchNormAct if type(module) is layers.BatchNormAct2d else None

@@ -1,0 +1,132 @@
+"""The network of a recipe, and the weights it starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foveate.core import Words, expected
+from foveate.models import create_model, load
+from foveate.surgery import is_inserted_path, remove_
+from foveate.training.recipe import ModelSection
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network that is ready to be trained.
+
+    Attributes:
+        network: The network.
+        fresh: Parameters of the base network that start at random although the rest starts from
+            trained weights: those of a new classifier. Empty where everything is random.
+    """
+
+    network: nn.Module
+    fresh: list[str] = field(default_factory=list)
+
+
+def build(model: ModelSection, classes: int, size: int) -> nn.Module:
+    """Make the network of a recipe with fresh (or published) weights, for images of ``size``.
+
+    Raises:
+        ValueError: For an unknown model, attention or option.
+    """
+    attention = None if model.attention == "none" else model.attention
+    return create_model(
+        model.name,
+        attention,
+        model.where,
+        start=model.start,
+        position=model.position,
+        network=model.network,
+        host=model.host,
+        num_classes=classes,
+        pretrained=model.pretrained,
+        stem=model.stem,
+        width=model.width,
+        example=torch.zeros(1, 3, size, size),
+        **model.options,
+    )
+
+
+def start(model: ModelSection, classes: int, size: int) -> Start:
+    """Make the network of a recipe and give it the weights that it starts from.
+
+    Raises:
+        ValueError: As ``build``; if ``model.weights`` are those of another network.
+        FileNotFoundError: If ``model.weights`` names no folder of trained weights.
+    """
+    network = build(model, classes, size)
+    if model.weights is not None:
+        return Start(network, take_weights_(network, model.weights))
+    if model.pretrained and classes != 1000:
+        return Start(network, _classifier_of(network))
+    return Start(network)
+
+
+def take_weights_(network: nn.Module, folder: str | Path) -> list[str]:
+    """Copy the trained weights of a base network into one that may hold an attention besides.
+
+    An attention of the trained network is left behind, and so is a classifier of another size.
+
+    Args:
+        network: What to fill; its attention keeps the weights it has.
+        folder: A finished run, or what ``foveate.save`` wrote.
+
+    Returns:
+        Names of parameters of the base that stay as they are.
+
+    Raises:
+        FileNotFoundError: If the folder holds no weights.
+        ValueError: If the weights are those of another network.
+    """
+    trained = load(folder)
+    remove_(trained)
+    given = trained.state_dict()
+    wanted = {
+        key: value for key, value in network.state_dict().items() if not is_inserted_path(key)
+    }
+    fresh = {key for key in wanted if key in given and given[key].shape != wanted[key].shape}
+    strange = sorted(
+        (wanted.keys() ^ given.keys()) | {key for key in fresh if not _is_head(key, network)}
+    )
+    if strange:
+        raise ValueError(
+            expected(
+                f"weights from {folder}",
+                "weights of the same base network",
+                Words(f"others: {_listed(strange)} do not fit"),
+                "name the same model, stem and width as the run that they come from",
+            )
+        )
+    taken: dict[str, Tensor] = {key: given[key] for key in wanted if key not in fresh}
+    taken |= {key: value for key, value in network.state_dict().items() if key not in taken}
+    network.load_state_dict(taken)
+    return sorted(fresh)
+
+
+def _is_head(key: str, network: nn.Module) -> bool:
+    """Whether a weight belongs to the classifier."""
+    return key in _classifier_of(network)
+
+
+def _classifier_of(network: nn.Module) -> list[str]:
+    """Name the parameters of the last layer that maps features to classes."""
+    layers = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and not is_inserted_path(name)
+    ]
+    if not layers:
+        return []
+    last: Any = network.get_submodule(layers[-1])
+    return [f"{layers[-1]}.{name}" for name, _ in last.named_parameters()]
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
