@@ -75,7 +75,8 @@ class Study(Section):
         options: Options of an attention by its name, for example ``{"das": {"alpha": 0.1}}``.
         variants: More rows by a label of your own, so that one attention can be compared under
             several options: ``{"das-thin": {"attention": "das", "options": {"alpha": 0.02}}}``.
-        recipe: What all runs share; its seed and attention are replaced.
+        recipe: What all runs share; its seed and attention are replaced. ``{seed}`` in its
+            ``model.weights`` stands for the seed of the run, so that each starts from its own.
         latency: How latency is measured.
 
     Example:
@@ -175,6 +176,8 @@ class Study(Section):
             if variant.where is not None:
                 changes["model.where"] = variant.where
         changes |= variant.changes
+        if self.recipe.model.weights is not None:
+            changes["model.weights"] = self.recipe.model.weights.replace("{seed}", str(seed))
         if label == CONTROL and width is not None:
             changes["model.width"] = width
         return self.recipe.changed(**changes)
