@@ -85,7 +85,8 @@ def take_weights_(network: nn.Module, folder: str | Path) -> list[str]:
         ValueError: If the weights are those of another network.
     """
     trained = load(folder)
-    remove_(trained)
+    if any(is_inserted_path(name) for name, _ in trained.named_modules()):
+        remove_(trained)
     given = trained.state_dict()
     wanted = {
         key: value for key, value in network.state_dict().items() if not is_inserted_path(key)
