@@ -40,8 +40,12 @@ class Opening(Callback):  # type: ignore[misc]
         self._open(trainer)
 
     def _open(self, trainer: pl.Trainer) -> None:
-        span = self.epochs * max(1, int(trainer.num_training_batches))
-        value = min(1.0, trainer.global_step / span)
+        value = 0.0
+        # A network that is measured before its first step is closed; Lightning does not know yet
+        # how many batches there will be.
+        if trainer.global_step:
+            span = self.epochs * max(1, int(trainer.num_training_batches))
+            value = min(1.0, trainer.global_step / span)
         if value != self._value:
             set_openness_(self.network, value)
             self._value = value
