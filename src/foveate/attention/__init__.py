@@ -1,6 +1,13 @@
 """Attention mechanisms, one file each, and the registry that names them."""
 
 from foveate.attention.a2 import DoubleAttention
+from foveate.attention.ablations.das_a import FusedSample
+from foveate.attention.ablations.das_b import SampleGate
+from foveate.attention.ablations.das_d import DeformableGate
+from foveate.attention.ablations.das_e import SeparableGate
+from foveate.attention.ablations.das_f import TwiceSeparableGate
+from foveate.attention.ablations.das_g import DeformableLayer
+from foveate.attention.ablations.das_h import GateLayers
 from foveate.attention.bam import BottleneckAttention
 from foveate.attention.cbam import ConvBlockAttention
 from foveate.attention.cca import CrissCrossAttention
@@ -9,7 +16,7 @@ from foveate.attention.coord import CoordinateAttention
 from foveate.attention.cpam import CompactPositionAttention
 from foveate.attention.csa_parallel import ParallelGates
 from foveate.attention.danet import DualAttention
-from foveate.attention.das import DAS, DeformKernel
+from foveate.attention.das import DAS
 from foveate.attention.das_lite import DASLite
 from foveate.attention.dcn import DeformableConv
 from foveate.attention.dcnv2 import ModulatedDeformableConv
@@ -27,6 +34,7 @@ from foveate.attention.mlca import MixedLocalChannelAttention
 from foveate.attention.mpm import MixedPooling
 from foveate.attention.nl import NonLocal
 from foveate.attention.ofdet import OFDet
+from foveate.attention.parts.kernel import DeformKernel
 from foveate.attention.rcca import RecurrentCrissCrossAttention
 from foveate.attention.registry import (
     AttentionSpec,
@@ -57,12 +65,16 @@ __all__ = [
     "DASLite",
     "DeformKernel",
     "DeformableConv",
+    "DeformableGate",
+    "DeformableLayer",
     "DoubleAttention",
     "DualAttention",
     "DualRelationAttention",
     "EfficientChannelAttention",
     "EfficientMultiScaleAttention",
     "EfficientMultiscaleChannelAttention",
+    "FusedSample",
+    "GateLayers",
     "GatherExcite",
     "GlobalAndLocalAttention",
     "GlobalContext",
@@ -76,7 +88,9 @@ __all__ = [
     "OFDet",
     "ParallelGates",
     "RecurrentCrissCrossAttention",
+    "SampleGate",
     "SelectiveKernel",
+    "SeparableGate",
     "ShuffleAttention",
     "SimpleAttention",
     "SpatialChannelSqueezeExcite",
@@ -84,6 +98,7 @@ __all__ = [
     "SqueezeExcite",
     "StripPooling",
     "TripletAttention",
+    "TwiceSeparableGate",
     "attention_spec",
     "check_options",
     "create_attention",

@@ -6,29 +6,31 @@ arXiv:2311.12091, eq. 1-4.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.parts.kernel import DeformKernel, Tail
+from foveate.attention.parts.squeeze import TAPS, separable
 from foveate.attention.place import Place
 from foveate.attention.registry import attention_spec, register, squeezed
 from foveate.core import (
     check_choice,
     check_feature_map,
+    check_flag,
     check_odd,
     check_positive_int,
     check_ratio,
     expected,
 )
-from foveate.ops import channel_layer_norm, deform_conv2d, deform_gate, gate_epilogue
+from foveate.ops import channel_layer_norm
 from foveate.ops.layout import as_laid_out, quick_layout
-from foveate.ops.modules import InstanceNorm, Pointwise, Separable
+from foveate.ops.modules import InstanceNorm
 
 # Leaves for symbolic tracing: they look at shapes and strides, which a proxy has not.
-for _leaf in ("deform_conv2d", "deform_gate", "gate_epilogue", "as_laid_out", "quick_layout"):
+for _leaf in ("as_laid_out", "quick_layout"):
     torch.fx.wrap(_leaf)  # type: ignore[no-untyped-call]
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -36,7 +38,6 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
     "relu": lambda: nn.ReLU(),
 }
-_TAPS = 9
 
 
 def _params(channels: int, **given: Any) -> int:
@@ -47,10 +48,10 @@ def _params(channels: int, **given: Any) -> int:
     total += (depthwise + r) if o["separable_bias"] else 0
     total += 2 * depthwise if o["separable_norm"] == "batch" else 0
     total += 2 * r if o["inst_affine"] else 0
-    maps = (3 if o["modulated"] else 2) * _TAPS * o["offset_groups"]
+    maps = (3 if o["modulated"] else 2) * TAPS * o["offset_groups"]
     source = r if o["offset_source"] == "squeezed" else c
     total += maps * source * o["offset_kernel"] ** 2 + (maps if o["offset_bias"] else 0)
-    kernels = {"dense": _TAPS * r * c, "grouped9": _TAPS * c, "dw_pw": _TAPS * r + r * c}
+    kernels = {"dense": TAPS * r * c, "grouped9": TAPS * c, "dw_pw": TAPS * r + r * c}
     total += kernels[o["deform_weight"]] + (c if o["deform_bias"] else 0)
     height, width = o["map_size"] or (1, 1)
     return int(total + (2 * c * height * width if o["ln_affine"] else 0))
@@ -126,6 +127,7 @@ class DAS(nn.Module):
         - output: as x, same dtype and device.
 
     Raises:
+        TypeError: If a switch is not a bool.
         ValueError: If an option is outside its range; in ``forward``, if x is not (N, C, H, W) or
             has a single pixel.
 
@@ -187,11 +189,19 @@ class DAS(nn.Module):
             ("init", init, ("default", "near_identity")),
         ):
             check_choice("DAS", name, value, known)
-        for name, size in (
-            ("separable_kernel", separable_kernel),
-            ("offset_kernel", offset_kernel),
+        for name, flag in (
+            ("separable_bias", separable_bias),
+            ("inst_affine", inst_affine),
+            ("inst_track_stats", inst_track_stats),
+            ("modulated", modulated),
+            ("offset_bias", offset_bias),
+            ("deform_bias", deform_bias),
+            ("ln_affine", ln_affine),
+            ("residual", residual),
         ):
-            check_odd("DAS", name, size)
+            check_flag("DAS", name, flag)
+        check_odd("DAS", "separable_kernel", separable_kernel)
+        check_odd("DAS", "offset_kernel", offset_kernel)
         check_positive_int("DAS", "multiple_of", multiple_of)
         check_ratio("DAS", "mask_scale", mask_scale, upper=float("inf"))
         check_ratio("DAS", "eps", eps)
@@ -210,20 +220,20 @@ class DAS(nn.Module):
         self.offset_source, self.modulated, self.mask_scale = offset_source, modulated, mask_scale
         self.offset_groups, self.deform_weight = offset_groups, deform_weight
         self.ln_axes, self.eps, self.residual = ln_axes, eps, residual
-        self.squeeze = _separable(
+        self.squeeze = separable(
             channels,
             squeeze,
-            separable_order,
-            separable_kernel,
-            separable_bias,
-            separable_norm,
-            separable_activation,
+            order=separable_order,
+            kernel=separable_kernel,
+            bias=separable_bias,
+            norm=separable_norm,
+            activation=separable_activation,
         )
         self.norm = InstanceNorm(
             squeeze, eps, affine=inst_affine, track_running_stats=inst_track_stats
         )
         self.activation = _ACTIVATIONS[activation]()
-        maps = (3 if modulated else 2) * _TAPS * offset_groups
+        maps = (3 if modulated else 2) * TAPS * offset_groups
         source = squeeze if offset_source == "squeezed" else channels
         self.offset = nn.Conv2d(
             source, maps, offset_kernel, padding=offset_kernel // 2, bias=offset_bias
@@ -274,7 +284,7 @@ class DAS(nn.Module):
         offset, _ = self._predict(x, self._squeeze(x))
         batch, _, height, width = offset.shape
         shifts = offset.float().reshape(batch, -1, 2, height, width)
-        tap = torch.arange(_TAPS, device=x.device)
+        tap = torch.arange(TAPS, device=x.device)
         grid = torch.stack([tap.div(3, rounding_mode="floor") - 1, tap % 3 - 1], dim=1)
         rows = torch.arange(height, device=x.device).view(1, height, 1).expand(-1, -1, width)
         cols = torch.arange(width, device=x.device).view(1, 1, width).expand(-1, height, -1)
@@ -294,7 +304,7 @@ class DAS(nn.Module):
         maps = self.offset(squeezed_map if self.offset_source == "squeezed" else x)
         if not self.modulated:
             return maps, None
-        taps = _TAPS * self.offset_groups
+        taps = TAPS * self.offset_groups
         shifts, logits = torch.split(maps, [2 * taps, taps], dim=1)
         # Packed first: the sigmoid of every third value in memory is several times slower.
         mask = quick_layout(logits).sigmoid()
@@ -310,86 +320,3 @@ class DAS(nn.Module):
             rule = f"a map of {tuple(self.ln_weight.shape[1:])} pixels, its map_size"
             raise ValueError(expected("DAS", rule, tuple(shape[1:])))
         return nn.functional.layer_norm(mixed, shape, self.ln_weight, self.ln_bias, self.eps)
-
-
-def _separable(
-    channels: int, squeeze: int, order: str, kernel: int, bias: bool, norm: str, activation: str
-) -> nn.Sequential:
-    """Build the depthwise and the pointwise convolution and what lies between them."""
-    inner = channels if order == "dw_pw" else squeeze
-    depthwise = nn.Conv2d(inner, inner, kernel, padding=kernel // 2, groups=inner, bias=bias)
-    pointwise = Pointwise(channels, squeeze, 1, bias=bias)
-    first, last = (depthwise, pointwise) if order == "dw_pw" else (pointwise, depthwise)
-    names = ("depthwise", "pointwise") if order == "dw_pw" else ("pointwise", "depthwise")
-    steps: OrderedDict[str, nn.Module] = OrderedDict({names[0]: first})
-    if norm == "batch":
-        steps["norm"] = nn.BatchNorm2d(inner)
-    if activation == "relu":
-        steps["activation"] = nn.ReLU()
-    steps[names[1]] = last
-    plain = not bias and list(steps) == ["depthwise", "pointwise"]
-    return Separable(steps) if plain else nn.Sequential(steps)
-
-
-class Tail(NamedTuple):
-    """What turns the mixed map into the gated one: the map to gate, and the LayerNorm."""
-
-    x: Tensor
-    weight: Tensor | None
-    bias: Tensor | None
-    eps: float
-
-
-class DeformKernel(nn.Module):
-    """The deformable 3x3 convolution from r to C channels, in one of its three forms."""
-
-    def __init__(self, squeeze: int, channels: int, form: str, bias: bool) -> None:
-        super().__init__()
-        self.form, self.channels, self.squeezed = form, channels, squeeze
-        # A plain convolution only lends its initialization: its shape is that of the kernel.
-        shapes = {"dense": (squeeze, channels, 1), "dw_pw": (squeeze, squeeze, squeeze)}
-        if form == "grouped9":
-            template = nn.Conv2d(channels, channels, 3, groups=channels, bias=bias)
-        else:
-            inputs, outputs, groups = shapes[form]
-            template = nn.Conv2d(inputs, outputs, 3, groups=groups, bias=bias and form == "dense")
-        self.weight = template.weight
-        self.pointwise = Pointwise(squeeze, channels, 1, bias=bias) if form == "dw_pw" else None
-        self.bias = template.bias
-
-    def forward(
-        self, x: Tensor, offset: Tensor, mask: Tensor | None, tail: Tail | None = None
-    ) -> Tensor:
-        """Lead r channels back to C, reading where the offsets point (eq. 2).
-
-        With a tail the result is the gated map (eq. 2-4), for a dense kernel in one operator.
-        """
-        if tail is not None and self.form == "dense":
-            gated, scale, shift, eps = tail
-            kernel = (x, offset, self.weight, self.bias, mask)
-            fused: Tensor = deform_gate(gated, *kernel, scale, shift, eps)
-            return fused
-        if self.form == "grouped9":
-            out = self._grouped(x, offset, mask)
-        else:
-            out = deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
-            out = out if self.pointwise is None else self.pointwise(out)
-        if tail is None:
-            return out
-        return gate_epilogue(tail.x, out, tail.weight, tail.bias, tail.eps)
-
-    def _grouped(self, x: Tensor, offset: Tensor, mask: Tensor | None) -> Tensor:
-        """Let output channel c read squeezed channel c mod r.
-
-        The operator wants r to divide C and neighbors to share a channel: the kernel is padded to
-        a multiple of r and reordered, and the surplus outputs are dropped.
-        """
-        per_group = -(-self.channels // self.squeezed)
-        surplus = per_group * self.squeezed - self.channels
-        weight = nn.functional.pad(self.weight, (0, 0, 0, 0, 0, 0, 0, surplus))
-        weight = weight.reshape(per_group, self.squeezed, 1, 3, 3).transpose(0, 1).flatten(0, 1)
-        out: Tensor = deform_conv2d(x, offset, weight, None, padding=1, mask=mask)
-        size = (out.shape[0], self.squeezed, per_group, *out.shape[2:])
-        out = out.reshape(size).transpose(1, 2).flatten(1, 2)
-        out = out[:, : self.channels]
-        return out if self.bias is None else out + self.bias[:, None, None]

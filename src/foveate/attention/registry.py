@@ -15,7 +15,7 @@ from foveate.attention.place import Place
 from foveate.attention.where import parse_where
 from foveate.core import Words, expected, suggest
 
-KINDS = ("channel", "spatial", "both", "self-attention", "convolution")
+KINDS = ("channel", "spatial", "both", "self-attention", "convolution", "ablation")
 
 _M = TypeVar("_M", bound=type[nn.Module])
 
@@ -48,7 +48,8 @@ class AttentionSpec:
         name: Registry name, the stem of its file.
         factory: The class; ``factory(channels, **options)`` maps (N, C, H, W) to the same shape.
         title: Full name.
-        kind: What it weighs, one of ``KINDS``; a ``"convolution"`` replaces one.
+        kind: What it weighs, one of ``KINDS``; a ``"convolution"`` replaces one, and an
+            ``"ablation"`` is a design that a paper holds against its own.
         paper: arXiv number, or where it appeared.
         year: Year of the paper.
         site: Where its own paper puts it, see :func:`~foveate.attention.where.parse_where`.
@@ -138,8 +139,11 @@ def register(**facts: Any) -> Callable[[_M], _M]:
 def list_attentions(kind: str | None = None, *, undefined: bool = False) -> list[str]:
     """Name every attention, or those of one kind.
 
+    The designs of an ablation are no attentions of their own: they are named when asked for.
+
     Args:
-        kind: ``"channel"``, ``"spatial"``, ``"both"``, ``"self-attention"``, ``"convolution"``.
+        kind: ``"channel"``, ``"spatial"``, ``"both"``, ``"self-attention"``, ``"convolution"`` or
+            ``"ablation"``; None for all but the last.
         undefined: Whether to name those too that have no public definition.
 
     Raises:
@@ -148,13 +152,16 @@ def list_attentions(kind: str | None = None, *, undefined: bool = False) -> list
     Example:
         >>> "das" in list_attentions()
         True
+        >>> list_attentions("ablation")
+        ['das_a', 'das_b', 'das_d', 'das_e', 'das_f', 'das_g', 'das_h']
     """
     if kind is not None and kind not in KINDS:
         raise ValueError(expected("list_attentions", "a known kind", kind, suggest(kind, KINDS)))
     return sorted(
         name
         for name, spec in _SPECS.items()
-        if kind in (None, spec.kind) and (undefined or not spec.undefined)
+        if (spec.kind == kind if kind else spec.kind != "ablation")
+        and (undefined or not spec.undefined)
     )
 
 

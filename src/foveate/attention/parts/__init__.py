@@ -1,0 +1,1 @@
+"""What the deformable gate and its ablation designs are made of."""
