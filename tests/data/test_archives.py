@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
@@ -121,9 +122,35 @@ def test_cifar100_is_read_through_torchvision(tmp_path, cifar):
         assert (item.image.numpy() == cifar[1].reshape(3, 32, 32)).all()
 
 
+def test_cifar100_is_read_from_its_archive_too(tmp_path, cifar):
+    elsewhere = tmp_path / "packed"
+    elsewhere.mkdir()
+    archive = elsewhere / "cifar-100-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(tmp_path / "cifar-100-python", "cifar-100-python")
+    ours = open_dataset(f"cifar100:{elsewhere}", "val")
+    assert torch.equal(ours.images, open_dataset(f"cifar100:{tmp_path}", "val").images)
+    assert [path.name for path in elsewhere.iterdir()] == [archive.name]
+    whole = archive.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"text"):
+        archive.write_bytes(content)
+        with pytest.raises(ValueError, match=r"got a damaged cifar-100-python.tar.gz .*fetch http"):
+            open_dataset(f"cifar100:{elsewhere}", "train")
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(tmp_path / "cifar-100-python" / "meta", "cifar-100-python/meta")
+    with pytest.raises(ValueError, match=r"damaged .*'cifar-100-python/train' not found"):
+        open_dataset(f"cifar100:{elsewhere}", "train")
+
+
 def test_a_missing_cifar100_says_what_to_fetch(tmp_path, cifar):
-    with pytest.raises(ValueError, match=r"cifar-100-python in .*fetch https://www.cs.toronto"):
-        open_dataset(f"cifar100:{tmp_path / 'elsewhere'}", "train")
+    elsewhere = tmp_path / "elsewhere"
+    text = r"tar.gz, or the folder .*elsewhere; got no such files; fetch https://www.cs.toronto"
+    with pytest.raises(ValueError, match=text):
+        open_dataset(f"cifar100:{elsewhere}", "train")
+    elsewhere.mkdir()
+    (elsewhere / "cifar-10.zip").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"got cifar-10.zip; fetch"):
+        open_dataset(f"cifar100:{elsewhere}", "train")
     (tmp_path / "cifar-100-python" / "train").write_bytes(b"broken")
     with pytest.raises(ValueError, match="missing or corrupted files"):
         open_dataset(f"cifar100:{tmp_path}", "train")

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +17,12 @@ def test_sources_are_taken_apart(tmp_path, monkeypatch):
     (tmp_path / "scenes").mkdir()
     assert parse_source("scenes") == ("scenes", None)
     kind, folder = parse_source("./scenes")
-    assert (kind, folder.resolve()) == ("folder", tmp_path / "scenes")
-    assert [str(part) for part in parse_source("cifar100:a/b:c")] == ["cifar100", "a/b:c"]
-    assert str(parse_source("fashion-mnist")[1]) == "data"
+    assert (kind, Path(folder).resolve()) == ("folder", tmp_path / "scenes")
+    assert parse_source("cifar100:a/b:c") == ("cifar100", "a/b:c")
+    assert parse_source("fashion-mnist") == ("fashion-mnist", "data")
+    assert parse_source("imagenet") == ("imagenet", "data/imagenet")
+    assert parse_source("stanford-dogs") == ("stanford-dogs", "data/stanford-dogs")
+    assert parse_source("shards:s3://bucket/a:b") == ("shards", "s3://bucket/a:b")
 
 
 @pytest.mark.parametrize(
@@ -27,9 +31,12 @@ def test_sources_are_taken_apart(tmp_path, monkeypatch):
         ("scene", "got 'scene'; did you mean 'scenes'"),
         ("fashionmnist", "did you mean 'fashion-mnist'"),
         ("cifar10:x", "did you mean 'cifar100'"),
-        ("scenes:x", "scenes, fashion-mnist.* or an existing folder; got 'scenes:x'"),
+        ("image-net", "did you mean 'imagenet'"),
+        ("stanford_dogs:x", "did you mean 'stanford-dogs'"),
+        ("shards", "shards:FOLDER_OR_URL or an existing folder; got 'shards'"),
+        ("scenes:x", r"scenes, cifar100.* or an existing folder; got 'scenes:x'"),
         ("fashion-mnist:", "got 'fashion-mnist:'"),
-        ("", "got ''; known: cifar100, fashion-mnist, scenes"),
+        ("", "got ''; known: cifar100, fashion-mnist, imagenet, scenes, shards,"),
         ("nowhere/at/all", "an existing folder; got 'nowhere/at/all'"),
     ],
 )

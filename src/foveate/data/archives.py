@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import struct
+import tarfile
+import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +29,8 @@ FASHION_CLASSES = (
     "Bag",
     "Ankle boot",
 )
+
+_CIFAR = "cifar-100-python"
 
 
 class ArrayDataset(ImageDataset):
@@ -133,7 +137,8 @@ def open_cifar100(root: Path, split: str) -> ArrayDataset:
     """Open CIFAR-100 (32 x 32, 100 classes) through torchvision; val is its test set.
 
     Args:
-        root: The folder that holds ``cifar-100-python``.
+        root: The folder that holds ``cifar-100-python`` or, as it was downloaded,
+            ``cifar-100-python.tar.gz``.
         split: ``"train"`` (50,000 images) or ``"val"`` (10,000).
 
     Raises:
@@ -143,17 +148,40 @@ def open_cifar100(root: Path, split: str) -> ArrayDataset:
     Source: Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
     """
     datasets = require("torchvision.datasets", "models", "CIFAR-100")
-    try:
-        source = datasets.CIFAR100(str(root), train=split == "train", download=False)
-    except RuntimeError as error:
-        raise ValueError(
-            expected(
-                "cifar100",
-                f"the extracted folder cifar-100-python in {root}",
-                Words("missing or corrupted files"),
-                "fetch https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz, extract it"
-                " and name the folder it lies in as cifar100:FOLDER",
-            )
-        ) from error
+    folder, archive = root / _CIFAR, root / f"{_CIFAR}.tar.gz"
+    if not (folder.is_dir() or archive.is_file()):
+        found = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+        raise _cifar_error(root, ", ".join(found[:8]) if found else "no such files")
+    with tempfile.TemporaryDirectory() as scratch:
+        if not folder.is_dir():
+            _unpack_cifar(archive, Path(scratch) / _CIFAR)
+        place = root if folder.is_dir() else scratch
+        try:
+            source = datasets.CIFAR100(str(place), train=split == "train", download=False)
+        except RuntimeError as error:
+            raise _cifar_error(root, "missing or corrupted files in it") from error
     images = torch.from_numpy(source.data).permute(0, 3, 1, 2)
     return ArrayDataset(f"cifar100/{split}", images, source.targets, source.classes)
+
+
+def _unpack_cifar(archive: Path, folder: Path) -> None:
+    folder.mkdir()
+    try:
+        with tarfile.open(archive, "r:gz") as opened:
+            for part in ("train", "test", "meta"):
+                found = opened.extractfile(f"{_CIFAR}/{part}")
+                (folder / part).write_bytes(found.read() if found else b"")
+    except (EOFError, KeyError, tarfile.TarError, zlib.error, gzip.BadGzipFile) as error:
+        raise _cifar_error(archive.parent, f"a damaged {archive.name} ({error})") from error
+
+
+def _cifar_error(root: Path, got: str) -> ValueError:
+    return ValueError(
+        expected(
+            "cifar100",
+            f"{_CIFAR}.tar.gz, or the folder {_CIFAR} unpacked from it, in {root}",
+            Words(got),
+            f"fetch https://www.cs.toronto.edu/~kriz/{_CIFAR}.tar.gz and put it as it is into"
+            f" {root}, or name its folder as cifar100:FOLDER",
+        )
+    )

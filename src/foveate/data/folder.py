@@ -9,8 +9,9 @@ from pathlib import Path
 
 from foveate.core import Words, expected
 from foveate.data.coco import read_annotations
-from foveate.data.images import EXTENSIONS, UnreadableImageError, read_image
-from foveate.data.samples import Annotation, ImageDataset, Sample, Unreadable, check_index
+from foveate.data.files import FileDataset
+from foveate.data.images import EXTENSIONS
+from foveate.data.samples import Annotation, check_index
 from foveate.data.split import split_places
 
 _WHO = "open_dataset"
@@ -48,7 +49,7 @@ def image_files(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> list[Pa
     return sorted(found, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 
 
-class FolderDataset(ImageDataset):
+class FolderDataset(FileDataset):
     """Images of a folder by class, each of its own size.
 
     A folder that holds ``train`` and ``val`` is read as it is; one that holds the classes
@@ -99,7 +100,7 @@ class FolderDataset(ImageDataset):
         listed = _list_classes(self.folder, 2)
         self.classes = tuple(listed)
         self._take(listed)
-        names = [path.relative_to(self.folder).as_posix() for path in self.paths]
+        names = [self.key_of(index) for index in range(len(self))]
         places = split_places(self._labels, names, seed)[0 if self.split == "train" else 1]
         self.paths = tuple(self.paths[place] for place in places)
         self._labels = tuple(self._labels[place] for place in places)
@@ -116,25 +117,25 @@ class FolderDataset(ImageDataset):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Sample | Unreadable:
-        index = check_index(index, len(self))
-        path = self.paths[index]
-        try:
-            return Sample(read_image(path), self._labels[index], index, str(path))
-        except UnreadableImageError as error:
-            return Unreadable(index, str(path), str(error))
-
     def name_of(self, index: int) -> str:
         """Return the path of the file."""
         return str(self.paths[check_index(index, len(self))])
 
+    def read_bytes(self, index: int) -> bytes:
+        """Return what the file holds."""
+        return self.paths[index].read_bytes()
+
+    def key_of(self, index: int) -> str:
+        """Return the path of the file inside the folder."""
+        return self.paths[index].relative_to(self.folder).as_posix()
+
     def annotation(self, index: int) -> Annotation | None:
         """Return what ``annotations/<split>.json`` says of the image, None without it."""
-        path = self.paths[check_index(index, len(self))]
+        index = check_index(index, len(self))
         if self._annotations is None:
             file = self.folder / "annotations" / f"{self.split}.json"
             self._annotations = read_annotations(file, self.classes) if file.is_file() else {}
-        return self._annotations.get(path.relative_to(self.folder).as_posix())
+        return self._annotations.get(self.key_of(index))
 
 
 def _list_classes(folder: Path, least: int) -> dict[str, list[Path]]:

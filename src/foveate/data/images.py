@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ class UnreadableImageError(ValueError):
     """A file that is no readable image; its text is the reason, without the path."""
 
 
-def open_image(path: Path) -> Any:
-    """Open and decode ``path`` completely with Pillow, upright by its EXIF orientation.
+def open_image(source: Path | bytes) -> Any:
+    """Open and decode a file, or what one held, completely with Pillow, upright by its EXIF tag.
 
     Raises:
         UnreadableImageError: If it is missing, empty, broken, truncated, or larger than
@@ -29,12 +30,13 @@ def open_image(path: Path) -> Any:
     pillow = require("PIL.Image", "models", "reading image files")
     ops = require("PIL.ImageOps", "models", "reading image files")
     try:
-        if path.stat().st_size == 0:
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        if not content:
             raise UnreadableImageError("empty file (0 bytes)")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            with pillow.open(path) as image:
+            with pillow.open(io.BytesIO(content)) as image:
                 image.load()
                 return ops.exif_transpose(image)
     except UnreadableImageError:
@@ -89,10 +91,10 @@ def to_tensor(image: Any) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def read_image(path: Path) -> Tensor:
-    """Read ``path`` as a (3, H, W) uint8 tensor of its own size.
+def read_image(source: Path | bytes) -> Tensor:
+    """Read a file, or what one held, as a (3, H, W) uint8 tensor of its own size.
 
     Raises:
         UnreadableImageError: If it cannot be read; the text is the reason.
     """
-    return to_tensor(open_image(path))
+    return to_tensor(open_image(source))

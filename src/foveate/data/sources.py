@@ -3,53 +3,95 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from foveate.core import Words, check_choice, check_positive_int, expected, suggest
 from foveate.data.archives import open_cifar100, open_fashion_mnist
+from foveate.data.dogs import open_stanford_dogs
+from foveate.data.files import FileDataset
 from foveate.data.folder import FolderDataset
+from foveate.data.imagenet import open_imagenet
 from foveate.data.samples import ImageDataset, Subset
 from foveate.data.scenes import SceneOptions, Scenes
+from foveate.data.shards import open_shards
 from foveate.data.split import stratified
 
-SOURCES = ("scenes", "fashion-mnist", "cifar100")
-_OPENERS = {"fashion-mnist": open_fashion_mnist, "cifar100": open_cifar100}
 _WHO = "open_dataset"
 
 
-def parse_source(source: str) -> tuple[str, Path | None]:
+@dataclass(frozen=True)
+class _Place:
+    """A kind of data that lie somewhere.
+
+    Attributes:
+        open: Called with where they lie, the split, and the options.
+        default: Where they lie unless told, None if that must be told.
+        options: Names of the options.
+    """
+
+    open: Callable[..., ImageDataset]
+    default: str | None = None
+    options: tuple[str, ...] = ()
+
+
+def _folder_of(opener: Callable[..., ImageDataset]) -> Callable[..., ImageDataset]:
+    def open_in(root: str, split: str, **options: Any) -> ImageDataset:
+        return opener(Path(root).expanduser(), split, **options)
+
+    return open_in
+
+
+_PLACES = {
+    "cifar100": _Place(_folder_of(open_cifar100), "data"),
+    "fashion-mnist": _Place(_folder_of(open_fashion_mnist), "data"),
+    "imagenet": _Place(_folder_of(open_imagenet), "data/imagenet"),
+    "shards": _Place(open_shards, None, ("cache", "cache_gb")),
+    "stanford-dogs": _Place(
+        _folder_of(open_stanford_dogs), "data/stanford-dogs", ("crop", "margin")
+    ),
+}
+SOURCES = ("scenes", *_PLACES)
+
+
+def parse_source(source: str) -> tuple[str, str | None]:
     """Take a source apart.
 
     Args:
-        source: ``scenes``, ``fashion-mnist[:ROOT]``, ``cifar100[:ROOT]`` or a folder of images
-            by class (write ``./scenes`` for a folder of that name).
+        source: ``scenes``, ``fashion-mnist[:ROOT]``, ``cifar100[:ROOT]``, ``imagenet[:ROOT]``,
+            ``stanford-dogs[:ROOT]``, ``shards:FOLDER_OR_URL`` or a folder of images by class
+            (write ``./scenes`` for a folder of that name).
 
     Returns:
-        The kind (one of ``SOURCES``, or ``"folder"``) and its folder, None for generated images.
+        The kind (one of ``SOURCES``, or ``"folder"``) and where it lies, None for generated
+        images.
 
     Raises:
         TypeError: If it is no string.
         ValueError: If it is neither a known word nor an existing folder; near words are named.
 
     Example:
-        >>> parse_source("fashion-mnist")
-        ('fashion-mnist', PosixPath('data'))
+        >>> parse_source("imagenet"), parse_source("shards:s3://bucket/pets")
+        (('imagenet', 'data/imagenet'), ('shards', 's3://bucket/pets'))
     """
     if not isinstance(source, str):
         raise TypeError(expected(_WHO, "a string source", Words(type(source).__name__)))
     head, colon, root = source.partition(":")
-    if head in _OPENERS and (root or not colon):
-        return head, Path(root or "data").expanduser()
+    place = _PLACES.get(head)
+    if place is not None and (root or (not colon and place.default)):
+        return head, root or place.default
     if source == "scenes":
         return source, None
     path = Path(source).expanduser()
     if source and path.is_dir():
-        return "folder", path
+        return "folder", str(path)
     if source and path.exists():
         rule = "a folder of images by class"
         raise ValueError(expected(_WHO, rule, source, "this is a file: name its folder"))
-    rule = "scenes, fashion-mnist[:ROOT], cifar100[:ROOT] or an existing folder"
+    words = [f"{name}[:ROOT]" for name, place in _PLACES.items() if place.default]
+    rule = f"scenes, {', '.join(words)}, shards:FOLDER_OR_URL or an existing folder"
     raise ValueError(expected(_WHO, rule, source, suggest(head, SOURCES)))
 
 
@@ -84,9 +126,11 @@ def open_dataset(
     """Open a data set.
 
     Args:
-        source: ``"scenes"`` (generated), ``"fashion-mnist[:ROOT]"`` or ``"cifar100[:ROOT]"``
-            (ROOT is ``data`` unless given; nothing is downloaded), or a folder of images by
-            class.
+        source: ``"scenes"`` (generated); ``"fashion-mnist[:ROOT]"``, ``"cifar100[:ROOT]"``,
+            ``"imagenet[:ROOT]"`` or ``"stanford-dogs[:ROOT]"`` (ROOT is ``data``, or
+            ``data/imagenet`` and ``data/stanford-dogs``, unless given; nothing is downloaded);
+            ``"shards:FOLDER_OR_URL"``, what ``foveate shards`` wrote, on a disk or wherever
+            fsspec reads; or a folder of images by class.
         split: ``"train"`` or ``"val"``.
         size: Side in pixels of generated images; images from files keep their own size, which a
             transform brings to one.
@@ -94,11 +138,13 @@ def open_dataset(
             the choice that ``limit`` makes. Keep it the same over runs that are compared.
         limit: At most so many images, chosen so that the classes keep their shares; for scenes
             without ``count``, the number of images made.
-        **options: For scenes, ``count`` and the fields of ``SceneOptions``; none otherwise.
+        **options: For scenes, ``count`` and the fields of ``SceneOptions``; for Stanford Dogs,
+            ``crop`` and ``margin``; for shards, ``cache`` (a folder) and ``cache_gb``; none
+            otherwise.
 
     Returns:
-        A data set: ``.classes``, ``.labels``, ``len()``, ``[i]`` (a Sample or Unreadable) and
-        ``.annotation(i)``.
+        A data set: ``.classes``, ``.labels``, ``len()``, ``[i]`` (a Sample or Unreadable),
+        ``.name_of(i)``, ``.annotation(i)`` and ``.blocks``.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -113,22 +159,24 @@ def open_dataset(
     check_choice(_WHO, "split", split, ("train", "val"))
     if limit is not None:
         check_positive_int(_WHO, "limit", limit)
-    kind, folder = parse_source(source)
+    kind, root = parse_source(source)
     dataset: ImageDataset
-    if folder is None:
+    if root is None:
         dataset = _open_scenes(split, size, seed, limit, options)
-    else:
+    elif kind == "folder":
         _refuse_unknown(f"{_WHO}({source!r})", options, [])
-        opener = _OPENERS.get(kind)
-        dataset = opener(folder, split) if opener else FolderDataset(folder, split, seed)
+        dataset = FolderDataset(Path(root), split, seed)
+    else:
+        _refuse_unknown(f"{_WHO}({source!r})", options, list(_PLACES[kind].options))
+        dataset = _PLACES[kind].open(root, split, **options)
     if limit is None or limit >= len(dataset):
         return dataset
-    places = stratified(dataset.labels, _stable_names(dataset), limit, seed)
+    places = stratified(dataset.labels, stable_names(dataset), limit, seed)
     return Subset(dataset, places)
 
 
-def _stable_names(dataset: ImageDataset) -> list[str]:
+def stable_names(dataset: ImageDataset) -> list[str]:
     """Name each place by what stays the same on another machine."""
-    if isinstance(dataset, FolderDataset):
-        return [path.relative_to(dataset.folder).as_posix() for path in dataset.paths]
+    if isinstance(dataset, FileDataset):
+        return [dataset.key_of(place) for place in range(len(dataset))]
     return [str(place) for place in range(len(dataset))]

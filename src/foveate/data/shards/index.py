@@ -1,0 +1,132 @@
+"""What lies in which shard: one JSON file beside the shards, so that order needs no reading."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foveate.core import Words, expected
+from foveate.core.files import write_bytes
+
+INDEX = "index.json"
+_FORMAT = "foveate-shards-1"
+_COLUMNS = ("labels", "offsets", "sizes")
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """One tar of a data set.
+
+    Attributes:
+        name: Path of the tar from the index.
+        bytes: Its size.
+        sha256: Of the whole tar, in hexadecimal.
+        files: (N,) of bytes, the name of each image in it, in the order of the tar.
+        labels: (N,) int64.
+        offsets: (N,) int64, the first byte of each image.
+        sizes: (N,) int64, its number of bytes.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+    files: np.ndarray[Any, Any]
+    labels: np.ndarray[Any, Any]
+    offsets: np.ndarray[Any, Any]
+    sizes: np.ndarray[Any, Any]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``from_json`` reads."""
+        files = [bytes(name).decode() for name in self.files]
+        columns = {name: getattr(self, name).tolist() for name in _COLUMNS}
+        head = {"name": self.name, "bytes": self.bytes, "sha256": self.sha256}
+        return head | {"files": files} | columns
+
+    @staticmethod
+    def from_json(tree: dict[str, Any]) -> Shard:
+        """Read what ``to_json`` made.
+
+        Raises:
+            KeyError: If something is missing.
+            TypeError: If something is of another type.
+            ValueError: If the columns differ in length.
+        """
+        columns = {name: np.array(tree[name], dtype=np.int64) for name in _COLUMNS}
+        names = [name.encode() for name in tree["files"]]
+        if {len(column) for column in columns.values()} != {len(names)}:
+            raise ValueError(f"columns of {tree['name']} differ in length")
+        return Shard(
+            str(tree["name"]),
+            int(tree["bytes"]),
+            str(tree["sha256"]),
+            np.array(names, dtype=np.bytes_),
+            *(columns[name] for name in _COLUMNS),
+        )
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """The classes of a data set and the shards of each split."""
+
+    classes: tuple[str, ...]
+    splits: dict[str, tuple[Shard, ...]]
+
+    def save(self, folder: Path) -> None:
+        """Write ``index.json`` in one step.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        tree = {
+            "format": _FORMAT,
+            "classes": list(self.classes),
+            "splits": {
+                split: [shard.to_json() for shard in shards]
+                for split, shards in self.splits.items()
+            },
+        }
+        write_bytes(folder / INDEX, json.dumps(tree, separators=(",", ":")).encode())
+
+    @staticmethod
+    def parse(content: bytes, where: str) -> ShardIndex:
+        """Read the content of an ``index.json``.
+
+        Raises:
+            ValueError: If it is none; ``where`` names it.
+        """
+        try:
+            tree = json.loads(content)
+            if tree["format"] != _FORMAT:
+                raise ValueError(f"format {tree['format']!r}")
+            splits = {
+                split: tuple(Shard.from_json(shard) for shard in shards)
+                for split, shards in tree["splits"].items()
+            }
+            index = ShardIndex(tuple(tree["classes"]), splits)
+            for shard in (shard for shards in splits.values() for shard in shards):
+                if len(shard) and not 0 <= shard.labels.min() <= shard.labels.max() < len(
+                    index.classes
+                ):
+                    raise ValueError(f"labels of {shard.name} beyond {len(index.classes)} classes")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            rule, remedy = f"an index of format {_FORMAT}", "make it again: foveate shards --index"
+            got = Words(f"{type(error).__name__}: {error}")
+            raise ValueError(expected(where, rule, got, remedy)) from error
+        return index
+
+
+def load_index(folder: Path) -> ShardIndex | None:
+    """Read the index of a local folder, None if it has none.
+
+    Raises:
+        ValueError: If it is broken.
+    """
+    file = folder / INDEX
+    return ShardIndex.parse(file.read_bytes(), str(file)) if file.is_file() else None
