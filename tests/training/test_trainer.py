@@ -14,8 +14,7 @@ from torch import nn
 
 from foveate.models import create_model
 from foveate.surgery import inserted
-from foveate.training import Interrupted, RunFolder, evaluate, load_recipe, train
-from foveate.training import starting
+from foveate.training import Interrupted, RunFolder, evaluate, load_recipe, starting, train
 from foveate.training import trainer as trainer_module
 from foveate.training.classifier import Classifier
 from foveate.training.run_folder import COLUMNS
