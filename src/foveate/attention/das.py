@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.parts.kernel import DeformKernel, Tail
+from foveate.attention.parts.norms import NORMS, make_norm
 from foveate.attention.parts.squeeze import TAPS, separable
 from foveate.attention.place import Place
 from foveate.attention.registry import attention_spec, register, squeezed
@@ -47,14 +48,15 @@ def _params(channels: int, **given: Any) -> int:
     total = depthwise * o["separable_kernel"] ** 2 + c * r
     total += (depthwise + r) if o["separable_bias"] else 0
     total += 2 * depthwise if o["separable_norm"] == "batch" else 0
-    total += 2 * r if o["inst_affine"] else 0
+    total += 2 * r if o["inst_affine"] or o["norm_before"] in ("batch", "layer", "group") else 0
     maps = (3 if o["modulated"] else 2) * TAPS * o["offset_groups"]
     source = r if o["offset_source"] == "squeezed" else c
     total += maps * source * o["offset_kernel"] ** 2 + (maps if o["offset_bias"] else 0)
     kernels = {"dense": TAPS * r * c, "grouped9": TAPS * c, "dw_pw": TAPS * r + r * c}
     total += kernels[o["deform_weight"]] + (c if o["deform_bias"] else 0)
     height, width = o["map_size"] or (1, 1)
-    return int(total + (2 * c * height * width if o["ln_affine"] else 0))
+    scales = o["ln_affine"] and o["norm_after"] != "none"
+    return int(total + (2 * c * height * width if scales else 0))
 
 
 def _fit(place: Place, options: dict[str, Any]) -> dict[str, Any]:
@@ -98,8 +100,11 @@ class DAS(nn.Module):
         separable_bias: Biases on both; in the order dw_pw the InstanceNorm removes them again.
         separable_norm: ``"none"`` or ``"batch"`` between the two.
         separable_activation: ``"none"`` or ``"relu"`` between the two.
-        inst_affine: Learned scale and shift in the InstanceNorm.
-        inst_track_stats: Running statistics in the InstanceNorm, used in evaluation.
+        norm_before: Norm of the squeezed map, by ``"instance"``, or with learned scale and shift
+            ``"batch"``, ``"layer"`` over channels at each pixel or ``"group"`` of up to 32 groups,
+            equal and of two channels or more; or ``"none"``.
+        inst_affine: Learned scale and shift in the InstanceNorm, where that is the norm before.
+        inst_track_stats: Running statistics in that InstanceNorm, used in evaluation.
         activation: ``"gelu"``, ``"gelu_tanh"`` or ``"relu"``.
         offset_source: Predict offsets from the ``"squeezed"`` map or the ``"input"``.
         modulated: Weigh every tap by a mask in (0, ``mask_scale``).
@@ -112,14 +117,18 @@ class DAS(nn.Module):
             pointwise convolution to C; ``"grouped9"``, 9 weights per output channel c, which reads
             squeezed channel c mod r. Only ``"dense"`` agrees with the paper's words.
         deform_bias: Bias of the deformable convolution.
+        norm_after: Norm before the sigmoid: ``"layer"``, ``"none"``, ``"batch"``, ``"instance"`` or
+            ``"group"``. All but the first are slower, as nothing is fused.
         ln_axes: LayerNorm over ``"channel"`` at each pixel, over channels and pixels with weights
-            per channel (``"group1"``), or with weights per element (``"chw"``, needs ``map_size``).
-        ln_affine: Learned scale and shift in the LayerNorm.
+            per channel (``"group1"``), or with weights per element (``"chw"``, needs ``map_size``);
+            the last two for a ``"layer"`` alone.
+        ln_affine: Learned scale and shift in the norm after, whichever it is.
         eps: Added to the variances.
         gate_function: ``"sigmoid"``.
         residual: Return x + x * A instead of x * A.
-        init: ``"default"``, or ``"near_identity"``: LayerNorm scale 0 and shift 6, so that a fresh
-            gate passes 0.9975 of everything. For an exact start see ``insert_(start="identity")``.
+        init: ``"default"``, or ``"near_identity"``: scale 0 and shift 6 in the norm after, so that a
+            fresh gate passes 0.9975 of everything. For an exact start see
+            ``insert_(start="identity")``.
         map_size: H and W, for ``ln_axes="chw"`` alone; insertion into a network fills it in.
 
     Shape:
@@ -152,6 +161,7 @@ class DAS(nn.Module):
         separable_bias: bool = False,
         separable_norm: str = "none",
         separable_activation: str = "none",
+        norm_before: str = "instance",
         inst_affine: bool = False,
         inst_track_stats: bool = False,
         activation: str = "gelu",
@@ -164,6 +174,7 @@ class DAS(nn.Module):
         offset_groups: int = 1,
         deform_weight: str = "dense",
         deform_bias: bool = False,
+        norm_after: str = "layer",
         ln_axes: str = "channel",
         ln_affine: bool = True,
         eps: float = 1e-5,
@@ -180,10 +191,12 @@ class DAS(nn.Module):
             ("separable_order", separable_order, ("dw_pw", "pw_dw")),
             ("separable_norm", separable_norm, ("none", "batch")),
             ("separable_activation", separable_activation, ("none", "relu")),
+            ("norm_before", norm_before, NORMS),
             ("activation", activation, tuple(_ACTIVATIONS)),
             ("offset_source", offset_source, ("squeezed", "input")),
             ("offset_init", offset_init, ("zeros", "default")),
             ("deform_weight", deform_weight, ("dense", "grouped9", "dw_pw")),
+            ("norm_after", norm_after, NORMS),
             ("ln_axes", ln_axes, ("channel", "group1", "chw")),
             ("gate_function", gate_function, ("sigmoid",)),
             ("init", init, ("default", "near_identity")),
@@ -214,8 +227,16 @@ class DAS(nn.Module):
             raise ValueError(
                 expected("DAS", "map_size with ln_axes='chw', and only then", map_size)
             )
+        if (inst_affine or inst_track_stats) and norm_before != "instance":
+            rule = "norm_before='instance' for inst_affine or inst_track_stats"
+            raise ValueError(expected("DAS", rule, norm_before))
+        if ln_axes != "channel" and norm_after != "layer":
+            rule = f"norm_after='layer' for ln_axes={ln_axes!r}"
+            raise ValueError(expected("DAS", rule, norm_after))
         if init == "near_identity" and not ln_affine:
             raise ValueError(expected("DAS", "ln_affine=True for init='near_identity'", ln_affine))
+        if init == "near_identity" and norm_after == "none":
+            raise ValueError(expected("DAS", "a norm_after for init='near_identity'", norm_after))
         self.channels, self.squeezed = channels, squeeze
         self.offset_source, self.modulated, self.mask_scale = offset_source, modulated, mask_scale
         self.offset_groups, self.deform_weight = offset_groups, deform_weight
@@ -229,8 +250,10 @@ class DAS(nn.Module):
             norm=separable_norm,
             activation=separable_activation,
         )
-        self.norm = InstanceNorm(
-            squeeze, eps, affine=inst_affine, track_running_stats=inst_track_stats
+        self.norm = (
+            InstanceNorm(squeeze, eps, affine=inst_affine, track_running_stats=inst_track_stats)
+            if norm_before == "instance"
+            else make_norm(norm_before, squeeze, eps)
         )
         self.activation = _ACTIVATIONS[activation]()
         maps = (3 if modulated else 2) * TAPS * offset_groups
@@ -239,28 +262,28 @@ class DAS(nn.Module):
             source, maps, offset_kernel, padding=offset_kernel // 2, bias=offset_bias
         )
         self.deform = DeformKernel(squeeze, channels, deform_weight, deform_bias)
+        # The LayerNorm is two weights here, as it is fused with what follows.
+        has_layer = norm_after == "layer"
         shape = (channels, *map_size) if map_size is not None else (channels,)
-        self.ln_weight = nn.Parameter(torch.ones(shape)) if ln_affine else None
-        self.ln_bias = nn.Parameter(torch.zeros(shape)) if ln_affine else None
+        self.ln_weight = nn.Parameter(torch.ones(shape)) if has_layer and ln_affine else None
+        self.ln_bias = nn.Parameter(torch.zeros(shape)) if has_layer and ln_affine else None
+        self.norm_after = None if has_layer else make_norm(norm_after, channels, eps, ln_affine)
         if offset_init == "zeros":
             nn.init.zeros_(self.offset.weight)
             if self.offset.bias is not None:
                 nn.init.zeros_(self.offset.bias)
-        if init == "near_identity" and self.ln_weight is not None and self.ln_bias is not None:
-            nn.init.zeros_(self.ln_weight)
-            nn.init.constant_(self.ln_bias, 6.0)
+        if init == "near_identity":
+            scale, shift = (self.norm_after or self).parameters(recurse=False)
+            nn.init.zeros_(scale)
+            nn.init.constant_(shift, 6.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply x by its gate (eq. 4)."""
         check_feature_map(type(self).__name__, x, self.channels, min_pixels=2)
         if self.ln_axes != "channel":
             gated = x * self.gate(x)
-            return x + gated if self.residual else gated
-        inner = quick_layout(x)
-        squeezed_map = self._squeeze(inner)
-        tail = Tail(inner, self.ln_weight, self.ln_bias, self.eps)
-        gated = self.deform(squeezed_map, *self._predict(inner, squeezed_map), tail)
-        gated = as_laid_out(gated, x)
+        else:
+            gated = as_laid_out(self._gated(quick_layout(x)), x)
         return x + gated if self.residual else gated
 
     def gate(self, x: Tensor) -> Tensor:
@@ -270,7 +293,9 @@ class DAS(nn.Module):
         offset, mask = self._predict(x, squeezed_map)
         mixed = self.deform(squeezed_map, offset, mask)
         # Sigmoid in the dtype of the norm: under autocast that is float32, cast back at the end.
-        return self._layer_norm(mixed).sigmoid().to(x.dtype)
+        norm = self._layer_norm if self.norm_after is None else self.norm_after
+        weights: Tensor = norm(mixed).sigmoid().to(x.dtype)
+        return weights
 
     def offsets(self, x: Tensor) -> Tensor:
         """Sampling points of every output pixel, for viewing.
@@ -294,6 +319,15 @@ class DAS(nn.Module):
     def extra_repr(self) -> str:
         """Name the widths."""
         return f"channels={self.channels}, squeezed={self.squeezed}"
+
+    def _gated(self, x: Tensor) -> Tensor:
+        """Multiply x by its gate, in one operator with the LayerNorm if that is the norm."""
+        if self.norm_after is not None:
+            return x * self.gate(x)
+        squeezed_map = self._squeeze(x)
+        tail = Tail(x, self.ln_weight, self.ln_bias, self.eps)
+        gated: Tensor = self.deform(squeezed_map, *self._predict(x, squeezed_map), tail)
+        return gated
 
     def _squeeze(self, x: Tensor) -> Tensor:
         squeezed_map: Tensor = self.activation(self.norm(self.squeeze(x)))
