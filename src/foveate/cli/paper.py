@@ -1,0 +1,134 @@
+"""``foveate paper``: the paper's tables beside ours, and its ablations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RUNS = Path("runs")
+
+
+def paper(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="table1 to table5, figure3 or sfd; ablation-design, ablation-norm,"
+            " ablation-alpha, ablation-sites or ablation-start."
+        ),
+    ],
+    rows: Annotated[
+        str, typer.Option(help="Only these groups of a table, with commas: resnet18,resnet50.")
+    ] = "",
+    runs: Annotated[
+        Path | None,
+        typer.Option(help="Where finished runs and studies are looked for; by default runs."),
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
+    data: Annotated[
+        str | None, typer.Option(help="Of an ablation: the images, as for foveate compare.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Of an ablation: a recipe (TOML) as the base.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Of an ablation: how many seeds.")] = 3,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder of an ablation's study, or of the plot of figure3."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Print a table of the paper beside ours, or run one of its ablations.
+
+    Published figures say where they are from. Costs are counted on the networks as they are built,
+    as the paper printed them and in full. Accuracies come from finished runs of that experiment;
+    without one a row says "not run". An ablation continues the study that its folder holds.
+
+    Example:
+        foveate paper table1 --rows resnet50
+        foveate paper table3 --runs runs --format md
+        foveate paper figure3 --out plots
+        foveate paper ablation-design --data scenes --seeds 3
+    """
+    from foveate.core import expected, suggest
+    from foveate.paper import TABLES
+    from foveate.paper.ablation import ABLATIONS
+
+    if what in ABLATIONS:
+        _ablate(what, data, recipe, seeds, out, quiet)
+    elif what in TABLES:
+        _show(what, rows, runs, form, out, quiet)
+    else:
+        known = [*TABLES, *ABLATIONS]
+        raise ValueError(expected("paper", "a table or an ablation", what, suggest(what, known)))
+
+
+def _show(
+    what: str, rows: str, runs: Path | None, form: str, out: Path | None, quiet: bool
+) -> None:
+    """Print a table; figure 3 is drawn too if it is told where.
+
+    Raises:
+        ValueError: If another table is to be written into a folder, or a name is unknown.
+    """
+    import shutil
+
+    from foveate.core import check_choice, expected
+    from foveate.paper import paper_table
+    from foveate.paper.table import FORMATS
+
+    check_choice("paper", "--format", form, FORMATS)
+    if out is not None and what != "figure3":
+        remedy = "a table is printed: send it to a file with >"
+        raise ValueError(expected("--out", "an ablation or figure3", what, remedy))
+    # Only the default folder may be missing.
+    folder = runs if runs is not None else (RUNS if RUNS.is_dir() else None)
+    only = tuple(word.strip() for word in rows.split(",") if word.strip())
+    with progress(not quiet) as tell:
+        table = paper_table(what, folder, only, tell)
+    width = max(80, min(shutil.get_terminal_size().columns, 130))
+    typer.echo(table.render(form, width))
+    if out is not None:
+        typer.echo(f"plot: {_plot(out, folder)}", err=form != "text")
+
+
+def _plot(out: Path, runs: Path | None) -> Path:
+    from foveate.core.files import write_bytes
+    from foveate.paper.figure3 import figure3_png
+
+    path = out / "figure3.png"
+    write_bytes(path, figure3_png(runs))
+    return path
+
+
+def _ablate(
+    what: str, data: str | None, recipe: Path | None, seeds: int, out: Path | None, quiet: bool
+) -> None:
+    """Run an ablation, or what is missing of it, and print its table."""
+    from foveate.cli.report import show
+    from foveate.paper.ablation import run_ablation
+    from foveate.training import load_recipe
+
+    base = load_recipe(recipe) if recipe else None
+    folder = run_ablation(what, recipe=base, data=data, seeds=seeds, out=out, quiet=quiet)
+    show(folder / "report.html")
+    for plot in sorted(folder.glob("*.png")):
+        typer.echo(f"plot:   {plot}")
+
+
+@contextmanager
+def progress(enabled: bool) -> Iterator[Callable[[str, float], None]]:
+    """A line on the terminal that says what is being counted; nothing in a pipe."""
+    from rich.console import Console
+    from rich.status import Status
+
+    console = Console(file=sys.stderr)
+    if not (enabled and console.is_terminal):
+        yield lambda _label, _share: None
+        return
+    with Status("reading", console=console) as status:
+        yield lambda label, share: status.update(f"{100 * share:3.0f} % {label}")

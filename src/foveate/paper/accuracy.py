@@ -1,0 +1,201 @@
+"""Our accuracies: which finished runs may stand beside a published row, and which may not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from foveate.attention import attention_spec
+from foveate.core import Words, expected
+from foveate.data.sources import SOURCES
+from foveate.paper.ablation import ABLATIONS
+from foveate.paper.published import Experiment, Group, PublishedRow
+from foveate.report import Estimate, StudyRecord, estimate, read_study
+from foveate.report.reading import variants_of
+from foveate.training import ModelSection, Recipe, RunFolder
+
+# What limits a run whatever its experiment says.
+_UNLIMITED = {"data.limit_train": None, "data.limit_val": None}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        path: Its folder.
+        recipe: Its recipe.
+        result: Its result, fractions.
+    """
+
+    path: Path
+    recipe: Recipe
+    result: dict[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        return self.recipe.seed
+
+    @property
+    def data(self) -> str:
+        """Its data source, without a folder."""
+        return self.recipe.data.source.partition(":")[0]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The accuracy of a row here.
+
+    Attributes:
+        top1: Mean over the seeds with its interval, fractions.
+        top5: The same for top-5.
+        runs: The runs, by seed.
+    """
+
+    top1: Estimate
+    top5: Estimate
+    runs: dict[int, Run]
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """Top-1 by seed, fractions."""
+        return {seed: run.result["top1"] for seed, run in self.runs.items()}
+
+    def record(self) -> dict[str, Any]:
+        """What a JSON file says of it."""
+        return {
+            "top1": {"mean": self.top1.mean, "half_width": self.top1.half_width},
+            "top5": {"mean": self.top5.mean, "half_width": self.top5.half_width},
+            "seeds": sorted(self.runs),
+            "runs": [str(run.path) for run in self.runs.values()],
+        }
+
+
+def find_runs(folder: Path | None) -> list[Run]:
+    """Every finished run below a folder, in the order of their paths; none without a folder.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If a run has a recipe or a result that cannot be read; it is named.
+    """
+    if folder is None:
+        return []
+    if not folder.is_dir():
+        rule = "a folder of runs or studies"
+        raise FileNotFoundError(expected("--runs", rule, str(folder), "name another folder"))
+    found = []
+    for path in sorted(folder.rglob("result.json")):
+        run = RunFolder(path.parent)
+        if not run.config_path.is_file():
+            continue
+        try:
+            result = run.result
+        except json.JSONDecodeError as error:
+            rule = "the result of a run"
+            raise ValueError(expected(str(path), rule, Words(f"no JSON: {error}"))) from None
+        if isinstance(result, dict) and {"top1", "top5", "images"} <= result.keys():
+            found.append(Run(path.parent, run.recipe, result))
+    return found
+
+
+def find_studies(folder: Path | None, ablation: str) -> list[StudyRecord]:
+    """Every study below a folder that has the variants of an ablation and a finished run."""
+    if folder is None:
+        return []
+    labels = ABLATIONS[ablation].variants
+    studies = [read_study(path.parent) for path in sorted(folder.rglob("study.toml"))]
+    return [
+        study
+        for study in studies
+        if labels.keys() <= variants_of(study.study).keys()
+        and any(study.finished(label) for label in labels)
+    ]
+
+
+def accuracy_of(
+    row: PublishedRow, experiment: Experiment | None, runs: list[Run]
+) -> Accuracy | None:
+    """The accuracy of the runs that made a row's network by its experiment in full.
+
+    Where several runs have one seed, the first of them counts.
+    """
+    if experiment is None:
+        return None
+    chosen: dict[int, Run] = {}
+    for run in runs:
+        if is_candidate(run, row, experiment) and not departures(run, row, experiment):
+            chosen.setdefault(run.seed, run)
+    if not chosen:
+        return None
+    chosen = dict(sorted(chosen.items()))
+    return Accuracy(
+        top1=estimate([run.result["top1"] for run in chosen.values()]),
+        top5=estimate([run.result["top5"] for run in chosen.values()]),
+        runs=chosen,
+    )
+
+
+def is_candidate(run: Run, row: PublishedRow, experiment: Experiment) -> bool:
+    """Whether a run is of a row's network on its data, under whatever settings."""
+    same = (run.recipe.model.name, run.recipe.model.attention)
+    if same != (row.model.name, row.model.attention):
+        return False
+    return run.data == experiment.data or _looks_like(run, experiment)
+
+
+def departures(run: Run, row: PublishedRow, experiment: Experiment) -> list[str]:
+    """What keeps a candidate from standing beside the row, such as ``"train.epochs = 5"``."""
+    found = []
+    for key, wanted in {**_UNLIMITED, **experiment.settings}.items():
+        if key.startswith("model."):
+            continue  # The row's own network says it.
+        value = reduce(getattr, key.split("."), run.recipe)
+        if value != wanted:
+            found.append(f"{key} = {value}")
+    model, wanted_model = run.recipe.model, row.model
+    for name in ModelSection.model_fields:
+        if name == "options":
+            found += _other_options(model, wanted_model)
+        elif getattr(model, name) != getattr(wanted_model, name):
+            found.append(f"model.{name} = {getattr(model, name)}")
+    classes = len(run.result.get("classes", ()))
+    if classes != experiment.classes:
+        found.append(f"{classes} of {experiment.classes} classes")
+    if run.result["images"] + len(run.result.get("unreadable", ())) != experiment.images:
+        found.append(f"measured on {run.result['images']} of {experiment.images} images")
+    return found
+
+
+def left_out(group: Group, runs: list[Run]) -> Iterator[tuple[Run, list[str]]]:
+    """Runs of the group's networks on its data that fit no row, with what keeps them out."""
+    experiment = group.experiment
+    if experiment is None:
+        return
+    for run in runs:
+        rows = [row for row in group.rows if is_candidate(run, row, experiment)]
+        reasons = [departures(run, row, experiment) for row in rows]
+        if reasons and all(reasons):
+            yield run, min(reasons, key=len)
+
+
+def _looks_like(run: Run, experiment: Experiment) -> bool:
+    """Whether a folder or shards hold as many classes and images as the data set has."""
+    if run.data in SOURCES and run.data != "shards":
+        return False
+    images = run.result["images"] + len(run.result.get("unreadable", ()))
+    classes = len(run.result.get("classes", ()))
+    return (classes, images) == (experiment.classes, experiment.images)
+
+
+def _other_options(model: ModelSection, wanted: ModelSection) -> list[str]:
+    """Options of a run's attention that are not the row's, defaults filled in."""
+    if model.attention == "none":
+        return []
+    defaults = attention_spec(model.attention).options
+    ours, theirs = {**defaults, **model.options}, {**defaults, **wanted.options}
+    return [f"{key} = {value}" for key, value in ours.items() if theirs.get(key) != value]
