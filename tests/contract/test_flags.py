@@ -5,13 +5,11 @@ import pytest
 import foveate
 from foveate.attention import attention_spec, list_attentions
 
-# These do not check theirs.
-UNCHECKED = ("das",)
 FLAGS = [
     (name, option)
-    for name in list_attentions()
+    for name in (*list_attentions(), *list_attentions("ablation"))
     for option, default in attention_spec(name).options.items()
-    if isinstance(default, bool) and name not in UNCHECKED
+    if isinstance(default, bool)
 ]
 
 

@@ -126,8 +126,8 @@ class DAS(nn.Module):
         eps: Added to the variances.
         gate_function: ``"sigmoid"``.
         residual: Return x + x * A instead of x * A.
-        init: ``"default"``, or ``"near_identity"``: scale 0 and shift 6 in the norm after, so that a
-            fresh gate passes 0.9975 of everything. For an exact start see
+        init: ``"default"``, or ``"near_identity"``: scale 0 and shift 6 in the norm after, so that
+            a fresh gate passes 0.9975 of everything. For an exact start see
             ``insert_(start="identity")``.
         map_size: H and W, for ``ln_axes="chw"`` alone; insertion into a network fills it in.
 
