@@ -50,7 +50,7 @@ def figure3(
             )
     title = "Parameters (M) and MACs (G) with four gates: printed, and counted here"
     sections = [Section(title, ("alpha", "printed", *COUNTED), cells)]
-    found = study_sections(runs, OWN, "sweep of alpha")
+    found = study_sections(runs, OWN)
     missing = () if found else ("No study of alpha was found: our accuracy is not run.",)
     return PaperTable(
         name=table.name,

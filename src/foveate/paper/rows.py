@@ -10,7 +10,7 @@ from typing import Any
 from foveate.accounting import Cost
 from foveate.paper.accuracy import Accuracy, Run, accuracy_of, find_studies, left_out
 from foveate.paper.counting import Tell, count_model
-from foveate.paper.published import Figures, Group, PublishedRow, PublishedTable
+from foveate.paper.published import Figures, Group, PublishedRow
 from foveate.paper.table import NOT_RUN, Cells, Footnotes, Section
 from foveate.report import Estimate, rows_of
 from foveate.report.table import columns, points
@@ -70,7 +70,7 @@ def cost_record(cost: Cost) -> dict[str, int]:
     }
 
 
-def lines_of(table: PublishedTable, groups: list[Group], runs: list[Run], tell: Tell) -> list[Line]:
+def lines_of(groups: list[Group], runs: list[Run], tell: Tell) -> list[Line]:
     """Count every row of the groups and look up its accuracy."""
     pairs = [(group, row) for group in groups for row in group.rows]
     lines = []
@@ -173,7 +173,7 @@ def run_notes(
     return notes
 
 
-def study_sections(folder: Path | None, ablation: str, what: str) -> list[Section]:
+def study_sections(folder: Path | None, ablation: str) -> list[Section]:
     """Our own studies of the same question on other data, which no figure is comparable with."""
     found = []
     for study in find_studies(folder, ablation):
@@ -182,7 +182,7 @@ def study_sections(folder: Path | None, ablation: str, what: str) -> list[Sectio
         width = model.get("width", 1.0)
         network = model["name"] + (f" at {width:g} of its width" if width != 1 else "")
         title = (
-            f"Our own {what} on {data['source'].partition(':')[0]}, {data['size']} pixels,"
+            f"Our {ablation} on {data['source'].partition(':')[0]}, {data['size']} pixels,"
             f" {network}, {train['epochs']} epochs, not comparable with the paper: {study.path}"
         )
         shown = columns("accuracy")

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from foveate.core import expected, suggest
+from foveate.paper.changes import table3
+from foveate.paper.classification import table1, table4, table5
 from foveate.paper.counting import Tell, quietly
+from foveate.paper.detection import table2
 from foveate.paper.figure3 import figure3
 from foveate.paper.sfd import sfd
 from foveate.paper.table import PaperTable, markdown
-from foveate.paper.table1 import table1
-from foveate.paper.table2 import table2
-from foveate.paper.table3 import table3
-from foveate.paper.table4 import table4, table5
 
 TABLES: dict[str, Callable[..., PaperTable]] = {
     "table1": table1,

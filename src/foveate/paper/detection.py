@@ -10,6 +10,7 @@ from torch import nn
 
 from foveate.accounting import Cost
 from foveate.core import require
+from foveate.paper.claims import claim_sections
 from foveate.paper.counting import SIDE, Tell, count_model, quietly
 from foveate.paper.published import UNKNOWN, Figure, Figures, PublishedRow, published_table
 from foveate.paper.rows import OURS, reports
@@ -68,6 +69,7 @@ def table2(
                 ),
                 [row for row in counted if row[0] or "[" in row[1]],
             ),
+            *claim_sections(table.name, {one["label"]: one["counted"] for one in records}),
         ),
         notes=(*table.notes, *marks.lines()),
         records=tuple(records),
