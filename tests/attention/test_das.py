@@ -147,6 +147,8 @@ OPTIONS = [
     {"residual": True},
     {"init": "near_identity"},
     {"eps": 1e-3},
+    *({"norm_before": norm} for norm in ("none", "batch", "layer", "group")),
+    *({"norm_after": norm} for norm in ("none", "batch", "instance", "group")),
 ]
 
 
