@@ -94,8 +94,10 @@ def test_every_attention_file_is_registered_and_tested_by_a_closed_form():
     support = {"__init__", "card", "place", "registry", "where"}
     files = {path.stem for path in (SRC / "attention").glob("*.py")} - support
     assert files == set(foveate.list_attentions(undefined=True))
+    designs = {path.stem for path in (SRC / "attention/ablations").glob("[!_]*.py")}
+    assert designs == set(foveate.list_attentions("ablation"))
     tests = "\n".join(path.read_text() for path in (ROOT / "tests/attention").glob("*.py"))
-    for name in files - {"das"}:
+    for name in (files | designs) - {"das"}:
         assert f"def test_{name}_is_its_formula" in tests
     assert "def test_closed_form" in (ROOT / "tests/attention/test_das.py").read_text()
 
