@@ -103,16 +103,13 @@ def sound_checkpoint(run: RunFolder) -> Path | None:
     """
     there = [path for path in (run.last_checkpoint, run.previous_checkpoint) if path.is_file()]
     for path in there:
-        try:
-            AtomicCheckpointIO().load_checkpoint(path)
-        except ValueError:
-            remaining = there[there.index(path) + 1 :]
-            if remaining:
-                warnings.warn(
-                    f"{path} is damaged; the run goes on from the one before it, {remaining[0]}",
-                    stacklevel=2,
-                )
+        if not _is_whole(path):
             continue
+        if path != there[0]:
+            warnings.warn(
+                f"{there[0]} is damaged: the run goes on from the one before it, {path.name}",
+                stacklevel=2,
+            )
         return path
     if not there:
         return None
@@ -124,3 +121,11 @@ def sound_checkpoint(run: RunFolder) -> Path | None:
             f"delete {run.last_checkpoint.parent} to start the run anew",
         )
     )
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        AtomicCheckpointIO().load_checkpoint(path)
+    except ValueError:
+        return False
+    return True

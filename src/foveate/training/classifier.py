@@ -20,7 +20,7 @@ from foveate.training.mixing import Mixing
 from foveate.training.optimizers import make_optimizer
 from foveate.training.random_states import gathered
 from foveate.training.recipe import Recipe
-from foveate.training.schedule import lr_factor
+from foveate.training.schedule import lr_factor, steps_per_epoch
 from foveate.training.transforms import normalize
 
 
@@ -179,7 +179,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate of the step: a function of the step and of the rows so far."""
         train = self.recipe.train
-        steps = max(1, -(-int(self.trainer.num_training_batches) // train.accumulate))
+        steps = steps_per_epoch(self.trainer)
         factor = lr_factor(train, self.global_step, steps, self.history)
         self._lr = train.scaled_lr(self.trainer.world_size) * factor
         for group in self.trainer.optimizers[0].param_groups:

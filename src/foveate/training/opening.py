@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from foveate.surgery import set_openness_
+from foveate.training.schedule import steps_per_epoch
 
 
 class Opening(Callback):  # type: ignore[misc]
@@ -44,8 +45,7 @@ class Opening(Callback):  # type: ignore[misc]
         # A network that is measured before its first step is closed; Lightning does not know yet
         # how many batches there will be.
         if trainer.global_step:
-            span = self.epochs * max(1, int(trainer.num_training_batches))
-            value = min(1.0, trainer.global_step / span)
+            value = min(1.0, trainer.global_step / (self.epochs * steps_per_epoch(trainer)))
         if value != self._value:
             set_openness_(self.network, value)
             self._value = value

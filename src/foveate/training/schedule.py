@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from foveate.training.recipe import TrainSection
 
@@ -46,6 +47,14 @@ def lr_factor(
     if train.schedule == "plateau":
         return float(train.gamma ** plateaus(train, history[train.gates_first :]))
     return 1.0
+
+
+def steps_per_epoch(trainer: Any) -> int:
+    """Return the optimizer steps of an epoch of Lightning's trainer, once it knows its batches.
+
+    The batches that are left over at the end make a step of their own.
+    """
+    return max(1, -(-int(trainer.num_training_batches) // int(trainer.accumulate_grad_batches)))
 
 
 def plateaus(train: TrainSection, history: Sequence[float]) -> int:

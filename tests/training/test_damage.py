@@ -1,0 +1,148 @@
+"""What may go wrong on a disk and in worker processes, and what is left of the run."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from foveate.data import ImageDataset, Sample
+from foveate.training import train
+from foveate.training.checkpoints import AtomicCheckpointIO
+
+
+@pytest.fixture
+def cut(recipe, tmp_path, monkeypatch):
+    """A run of 3 epochs that was stopped in its last one, with two checkpoints on disk."""
+    plan = recipe.changed(**{"train.checkpoint_steps": 1})
+    whole = train(plan, tmp_path / "whole", progress=False)
+    from foveate.training import Interrupted, RunFolder
+    from foveate.training.classifier import Classifier
+
+    real = Classifier.training_step
+
+    def stop(self, batch, batch_idx):
+        if (self.current_epoch, batch_idx) == (2, 2):
+            raise KeyboardInterrupt
+        return real(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "training_step", stop)
+        with pytest.raises(Interrupted):
+            train(plan, tmp_path / "cut", progress=False)
+    return plan, RunFolder(tmp_path / "cut"), whole
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+def flip_a_bit(path):
+    """Change one bit of a weight, in the middle of the file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(cut, damage):
+    plan, run, whole = cut
+    assert run.previous_checkpoint.read_bytes() != run.last_checkpoint.read_bytes()
+    damage(run.last_checkpoint)
+    with pytest.raises(ValueError, match="whole checkpoint"):
+        AtomicCheckpointIO().load_checkpoint(run.last_checkpoint)
+    with pytest.warns(UserWarning, match=r"last.ckpt is damaged: .* previous.ckpt"):
+        train(plan, run.path, resume=True, progress=False)
+    assert run.result["loss"] == whole.result["loss"]
+    assert not run.previous_checkpoint.exists(), "a finished run keeps what is of use"
+
+
+def test_with_every_checkpoint_damaged_the_run_says_how_to_start_anew(cut):
+    plan, run, _ = cut
+    truncate(run.last_checkpoint)
+    empty(run.previous_checkpoint)
+    with pytest.raises(ValueError, match=r"files: last.ckpt, previous.ckpt; delete .*check"):
+        train(plan, run.path, resume=True, progress=False)
+
+
+def test_a_missing_last_checkpoint_leaves_the_one_before(cut):
+    plan, run, whole = cut
+    run.last_checkpoint.unlink()
+    assert run.can_resume
+    train(plan, run.path, resume=True, progress=False)
+    assert run.result["loss"] == whole.result["loss"]
+
+
+def test_a_folder_that_takes_no_files_leaves_the_last_checkpoint(cut, monkeypatch):
+    plan, run, whole = cut
+    before = run.last_checkpoint.read_bytes()
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    # What an unprivileged user meets in a read-only folder; these tests may run as root.
+    with monkeypatch.context() as patch:
+        for name in ("link", "replace"):
+            patch.setattr(os, name, refuse)
+        patch.setattr("shutil.copyfile", refuse)
+        patch.setattr("pathlib.Path.replace", refuse)
+        with pytest.raises(OSError, match="denied"):
+            train(plan, run.path, resume=True, progress=False)
+    assert run.last_checkpoint.read_bytes() == before
+    assert not [path for path in run.last_checkpoint.parent.iterdir() if path.suffix == ".tmp"]
+    train(plan, run.path, resume=True, progress=False)
+    assert run.result["loss"] == whole.result["loss"]
+
+
+class Deadly(ImageDataset):
+    """Sixteen images; reading one of them does something worse than failing."""
+
+    classes = ("a", "b")
+    labels = (0, 1) * 8
+
+    def __init__(self, place, deed):
+        self.place, self.deed = place, deed
+
+    def __len__(self):
+        return 16
+
+    def name_of(self, index):
+        return f"photos/{index}.jpg"
+
+    def __getitem__(self, index):
+        if index == self.place:
+            self.deed()
+        return Sample(torch.zeros(3, 32, 32, dtype=torch.uint8), index % 2, index, "")
+
+
+def kill_this_process():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail():
+    raise KeyError("colour table")
+
+
+@pytest.mark.parametrize(
+    ("split", "deed", "kind", "message"),
+    [
+        (0, kill_this_process, ChildProcessError, r"death .* while reading photos/11.jpg"),
+        (1, kill_this_process, ChildProcessError, r"death .* while reading photos/11.jpg"),
+        (0, fail, ValueError, r"^photos/11.jpg expects .*; got KeyError: 'colour table'$"),
+    ],
+)
+def test_a_worker_that_dies_or_fails_names_the_image(recipe, tmp_path, split, deed, kind, message):
+    data = [Deadly(None, None), Deadly(None, None)]
+    data[split] = Deadly(11, deed)
+    plan = recipe.changed(**{"data.workers": 2, "data.augment": "none"})
+    with pytest.raises(kind, match=message):
+        train(plan, tmp_path / "run", progress=False, data=tuple(data))
+
+
+def test_a_failure_without_workers_names_the_image_too(recipe, tmp_path):
+    with pytest.raises(ValueError, match=r"^photos/11.jpg expects .*KeyError"):
+        train(recipe, tmp_path / "run", progress=False, data=(Deadly(11, fail), Deadly(None, None)))
