@@ -1,10 +1,13 @@
 """Make what the documentation shows from the project itself.
 
-python docs/build.py                       the tables of README and docs/attentions.md
+python docs/build.py                       the tables of README and docs/attentions.md, and the
+                                           pages of docs/results
 python docs/build.py --check               the same, but only say whether they are up to date
 python docs/build.py --picture             docs/images/first-look.png (trains for a few minutes)
 python docs/build.py --plot                docs/images/scaling.png from benchmarks/results
-python docs/build.py --add STUDY NAME      keep a study's numbers as docs/results/NAME.json
+python docs/build.py --add STUDY NAME      keep a study as docs/results/NAME.json, .csv, .png, .md;
+                                           --title and --note say what its files cannot
+python docs/build.py --paper               docs/paper.md: the paper's tables beside ours
 python docs/build.py --zoo                 count and time every attention; 10 minutes
 """
 
@@ -15,15 +18,18 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from foveate.report.pages import table as markdown_table
+from foveate.report.publish import draw_missing, pages_of, publish
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 RESULTS = DOCS / "results"
 MEASURED = DOCS.parent / "benchmarks" / "results"
+PAPER = DOCS / "paper.md"
 PICTURE = DOCS / "images" / "first-look.png"
 PLOT = DOCS / "images" / "scaling.png"
 PAGES = (README, DOCS / "attentions.md")
@@ -87,20 +93,20 @@ def attention_cards() -> str:
 
 
 def results_table() -> str:
-    """The kept results as Markdown: one table per study, with its conditions below."""
-    parts = []
+    """The kept results as Markdown: a table per comparison, a line per ablation."""
+    parts, ablations = [], []
     for path in sorted(RESULTS.glob("*.json")):
         study = json.loads(path.read_text(encoding="utf-8"))
-        columns = study["columns"]
-        lines = [
-            f"**{study['model']} on {study['data']}.** {study['headline']}",
-            "",
-            "| " + " | ".join(columns) + " |",
-            "|" + "|".join(["---"] + ["---:"] * (len(columns) - 1)) + "|",
-        ]
-        lines += ["| " + " | ".join(row) + " |" for row in study["rows"]]
-        lines += ["", f"`{study['command']}`  ", study["conditions"]]
+        page = f"docs/results/{path.stem}.md"
+        if path.stem.startswith("ablation-"):
+            said = (study.get("starts") or {}).get("headline") or study["headline"]
+            ablations.append(f"- **[{study['title']}]({page})** ({study['data']}). {said}")
+            continue
+        lines = [f"**{study['model']} on {study['data']}.** {study['headline']}", ""]
+        lines += [markdown_table(study["columns"], study["rows"]), ""]
+        lines += [f"`{study['command']}`  ", f"{study['conditions']} [All of it]({page})."]
         parts.append("\n".join(lines))
+    parts += ["\n".join(ablations)] if ablations else []
     return "\n\n".join(parts) if parts else "Not run."
 
 
@@ -183,59 +189,23 @@ def fill(text: str) -> str:
     return text
 
 
-def add_results(folder: str, name: str) -> Path:
-    """Keep the numbers of a finished study, as the README will show them."""
-    from foveate.report import class_count, headline, read_study, rows_of
-    from foveate.report.table import columns
+def paper() -> Path:
+    """Write the paper's tables beside ours into their page."""
+    from foveate.paper import page
 
-    study = read_study(folder)
-    rows = rows_of(study)
-    unfinished = [row.label for row in rows if row.runs < row.wanted]
-    if unfinished:
-        raise SystemExit(f"{folder}: runs are missing for {', '.join(unfinished)}")
-    run = study.any_run()
-    if run is None or not study.costs:
-        raise SystemExit(f"{folder}: no runs, or no costs")
-    shown = [c for c in columns("accuracy") if c.title not in ("runs", "verdict")]
-    shown += [c for c in columns("cost") if c.table == "cost"]
-    environment: dict[str, Any] = dict(run.environment)
-    versions = environment.get("versions", {})
-    width = run.config["model"].get("width", 1.0)
-    model = run.config["model"]["name"] + (f" at {width:g} of its width" if width != 1 else "")
-    content = {
-        "data": run.config["data"]["source"].split(":")[0],
-        "model": model,
-        "headline": headline(rows, class_count(study)),
-        "columns": [column.title for column in shown],
-        "rows": [[column.text(row) for column in shown] for row in rows],
-        # The numbers behind the texts, for whoever wants to compute with them.
-        "top1_by_seed": {label: study.scores(label) for label in study.labels},
-        "estimates": {row.label: asdict(row.top1) for row in rows if row.top1},
-        "costs": dict(study.costs),
-        "command": re.sub(r"(fashion-mnist|cifar100):\S+", r"\1:ROOT", environment["command"]),
-        "commit": environment.get("commit"),
-        "machine": environment.get("machine"),
-        "versions": versions,
-        "cost_conditions": dict(study.conditions),
-        "conditions": _conditions(study, environment, versions),
+    PAPER.write_text(page(), encoding="utf-8")
+    return PAPER
+
+
+def outdated() -> dict[Path, str]:
+    """What every generated page should say, of those that say something else or are missing."""
+    pages = {page: fill(page.read_text(encoding="utf-8")) for page in PAGES}
+    pages |= pages_of(RESULTS)
+    return {
+        path: text
+        for path, text in pages.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
-
-
-def _conditions(study: Any, environment: dict[str, Any], versions: dict[str, Any]) -> str:
-    machine = environment.get("machine") or {}
-    processor = machine.get("processor") if isinstance(machine, dict) else machine
-    threads = environment.get("threads")
-    commit = environment.get("commit")
-    used = f"{threads} thread" if threads == 1 else f"{threads} threads"
-    return (
-        f"{len(study.seeds)} seeds, {processor}, {used}, torch {versions.get('torch')},"
-        f" foveate {versions.get('foveate')}, commit {commit[:12] if commit else 'not known'}."
-        " Intervals are 95 %, over seeds; times are ratios measured in one run, with their spread."
-    )
 
 
 def picture(size: int = 96, epochs: int = 5, rows: tuple[int, ...] = ()) -> Path:
@@ -329,7 +299,12 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if outdated")
     parser.add_argument("--picture", action="store_true", help="make the README's picture")
     parser.add_argument("--plot", action="store_true", help="draw the scaling of the gate")
-    parser.add_argument("--add", nargs=2, metavar=("STUDY", "NAME"), help="keep a study's numbers")
+    parser.add_argument("--add", nargs=2, metavar=("STUDY", "NAME"), help="keep a study")
+    parser.add_argument("--title", default="", help="of the page that --add makes")
+    parser.add_argument(
+        "--note", default="", help="a limit that the files of the study cannot tell"
+    )
+    parser.add_argument("--paper", action="store_true", help="make docs/paper.md")
     parser.add_argument("--zoo", action="store_true", help="count and time every attention anew")
     arguments = parser.parse_args()
     if arguments.picture:
@@ -337,18 +312,24 @@ def main() -> None:
     if arguments.plot:
         print(plot())
     if arguments.add:
-        print(add_results(*arguments.add))
+        study, name = arguments.add
+        print(publish(study, RESULTS, name, arguments.title, arguments.note))
+    if arguments.paper:
+        print(paper())
     if arguments.zoo:
         from foveate.bench.zoo import measure_zoo
 
         measure_zoo(print, threads=2)
-    for page in PAGES:
-        old = page.read_text(encoding="utf-8")
-        new = fill(old)
-        if arguments.check and new != old:
-            sys.exit(f"{page.name} is not up to date; run: python docs/build.py")
-        if new != old:
-            page.write_text(new, encoding="utf-8")
+    if arguments.check:
+        stale = [path.name for path in outdated()]
+        plots = (path.with_suffix(".png") for path in RESULTS.glob("*.json"))
+        stale += [path.name for path in plots if not path.is_file()]
+        if stale:
+            sys.exit(f"not up to date: {', '.join(stale)}; run: python docs/build.py")
+        return
+    draw_missing(RESULTS)
+    for path, text in outdated().items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests_report_tools import write_run
 
 import foveate
 
@@ -35,20 +34,36 @@ def test_tables_replace_what_stands_between_the_markers(build):
         build.fill("<!-- begin: attentions -->")
 
 
-def test_results_are_kept_and_shown(build, study):
+def test_the_readme_shows_comparisons_in_full_and_ablations_in_a_line(build, study):
     assert build.results_table() == "Not run."
-    path = build.add_results(str(study), "fake")
-    kept = json.loads(path.read_text())
+    build.publish(study, build.RESULTS, "fake")
+    build.publish(study, build.RESULTS, "ablation-fake", "An ablation")
+    kept = json.loads((build.RESULTS / "fake.json").read_text())
     assert kept["top1_by_seed"]["das"] == {"0": 0.80, "1": 0.83, "2": 0.84}
     table = build.results_table()
-    assert "| das | 82.33 ± 5.17 | +10.33 [+8.90, +11.77] | 0.003 | 11.93 |" in table
+    assert table.count("| das | 82.33 ± 5.17 | +10.33 [+8.90, +11.77] | 0.003 | 11.93 |") == 1
     assert "`foveate compare scenes --model resnet18" in table and "3 seeds" in table
     assert "Significantly better than the plain network: das." in table
+    assert "[All of it](docs/results/fake.md)" in table
+    assert "- **[An ablation](docs/results/ablation-fake.md)** (scenes). Significantly" in table
 
 
-def test_an_unfinished_study_is_not_kept(build, study):
-    (study / "runs" / "se-seed1" / "result.json").unlink()
-    with pytest.raises(SystemExit, match="se"):
-        build.add_results(str(study), "fake")
-    write_run(study, "eca", 0, 0.5)
-    assert not (build.RESULTS / "fake.json").exists()
+def test_pages_that_are_missing_or_changed_by_hand_are_outdated(build, study, monkeypatch):
+    monkeypatch.setattr(build, "PAGES", ())
+    page = build.publish(study, build.RESULTS, "fake")
+    index = build.RESULTS / "README.md"
+    assert list(build.outdated()) == [index]
+    for path, text in build.outdated().items():
+        path.write_text(text)
+    assert build.outdated() == {}
+    page.write_text(page.read_text().replace("82.33", "92.33"))
+    index.unlink()
+    assert set(build.outdated()) == {page, index}
+
+
+def test_the_page_of_the_paper_is_written(build, tmp_path, monkeypatch):
+    import foveate.paper
+
+    monkeypatch.setattr(build, "PAPER", tmp_path / "paper.md")
+    monkeypatch.setattr(foveate.paper, "page", lambda: "tables", raising=False)
+    assert build.paper().read_text() == "tables"

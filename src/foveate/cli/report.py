@@ -28,9 +28,12 @@ def show(page: Path) -> None:
     from rich.console import Console
 
     from foveate.report import class_count, headline, legend, read_study, rows_of, terminal_tables
+    from foveate.report.starts import terminal_starts
 
     console: Any = Console(highlight=False)
     study = read_study(page.parent)
+    for part in terminal_starts(study):
+        console.print(part, markup=False)
     rows = rows_of(study)
     for table in terminal_tables(rows, wide=console.width > 110):
         console.print(table)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,25 +115,13 @@ def _conditions(study: StudyRecord) -> Iterator[tuple[str, str]]:
     for key in runs[0].environment if runs else ():
         if key not in ("seed", "started", "ended", "resumed"):
             # A study may go on after an interruption, elsewhere or with other versions.
-            values = dict.fromkeys(_shown(run.environment.get(key)) for run in runs)
+            values = dict.fromkeys(wording.told(run.environment.get(key)) for run in runs)
             yield key, "; in other runs: ".join(values)
     if runs:
         seconds = sum(float((run.result or {}).get("seconds") or 0.0) for run in runs)
         yield "training time, all runs", f"{seconds:.0f} s"
     for key, value in study.conditions.items():
-        yield f"cost measurement: {key}", _shown(value)
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "not known"
-    if isinstance(value, (Mapping, list, tuple)) and not value:
-        return "none"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_shown(entry)}" for key, entry in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_shown(entry) for entry in value)
-    return value if isinstance(value, str) else json.dumps(value)
+        yield f"cost measurement: {key}", wording.told(value)
 
 
 def _recipe(study: StudyRecord) -> str:

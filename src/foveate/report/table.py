@@ -205,15 +205,16 @@ def _ratio(key: str) -> Callable[[Row], str]:
     return text
 
 
-def _top1(row: Row) -> str:
-    if row.top1 is None:
+def top1_text(top1: Estimate | None) -> str:
+    """A mean accuracy in percent with the half width of its interval."""
+    if top1 is None:
         return ABSENT
-    half = row.top1.half_width
-    mean = points(row.top1.mean)
+    half, mean = top1.half_width, points(top1.mean)
     return mean if half is None else f"{mean} \N{PLUS-MINUS SIGN} {points(half)}"
 
 
-def _gap(against: Comparison | None) -> str:
+def gap_text(against: Comparison | None) -> str:
+    """A mean difference in points with the ends of its interval."""
     if against is None:
         return ABSENT
     gap = against.difference
@@ -223,7 +224,8 @@ def _gap(against: Comparison | None) -> str:
     return f"{mean} [{points(gap.low, sign=True)}, {points(gap.high, sign=True)}]"
 
 
-def _p(value: float | None) -> str:
+def p_text(value: float | None) -> str:
+    """A p-value with three digits."""
     if value is None:
         return ABSENT
     return "<0.001" if value < 0.001 else f"{value:.3f}"
@@ -236,12 +238,12 @@ def _runs(row: Row) -> str:
 COLUMNS = [
     Column("attention", lambda row: row.name, "all", words=True),
     Column("runs", _runs, "accuracy"),
-    Column("top-1 %", _top1, "accuracy"),
-    Column("to none, points", lambda row: _gap(row.against_none), "accuracy"),
-    Column("p (Holm)", lambda row: _p(row.p_none), "accuracy"),
+    Column("top-1 %", lambda row: top1_text(row.top1), "accuracy"),
+    Column("to none, points", lambda row: gap_text(row.against_none), "accuracy"),
+    Column("p (Holm)", lambda row: p_text(row.p_none), "accuracy"),
     Column("verdict", lambda row: row.verdict, "accuracy", words=True, wide=True),
-    Column("to wider, points", lambda row: _gap(row.against_wider), "control"),
-    Column("p (Holm)", lambda row: _p(row.p_wider), "control"),
+    Column("to wider, points", lambda row: gap_text(row.against_wider), "control"),
+    Column("p (Holm)", lambda row: p_text(row.p_wider), "control"),
     Column("verdict", lambda row: _against_wider(row), "control", words=True),
     Column("params, M", _params, "cost"),
     Column("MACs, G", _macs, "cost"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -44,11 +45,11 @@ def _outcome(rows: list[Row]) -> str:
     for verdict, word in ((BETTER, "better"), (WORSE, "worse")):
         names = [row.label for row in attentions if row.verdict == verdict]
         if names:
-            parts.append(f"Significantly {word} than the plain network: {_join(names)}.")
+            parts.append(f"Significantly {word} than the plain network: {join(names)}.")
     if parts:
         same = [row.label for row in attentions if row.verdict == SAME]
         if same:
-            parts.append(f"Not significantly different from it: {_join(same)}.")
+            parts.append(f"Not significantly different from it: {join(same)}.")
         first = " ".join(parts)
     else:
         first = "No attention differs significantly from the plain network."
@@ -74,10 +75,11 @@ def legend(study: StudyRecord) -> list[str]:
     """What each variant of the study stands for, such as ``"thin is das with alpha = 0.02."``."""
     said = []
     for label, variant in variants_of(study.study).items():
-        options = [f"{key} = {value}" for key, value in variant.get("options", {}).items()]
+        settings = {**variant.get("options", {}), **variant.get("changes", {})}
+        options = [f"{key} = {value}" for key, value in settings.items()]
         place = variant.get("where")
         place = ", ".join(place) if isinstance(place, list) else place
-        tail = (f" with {_join(options)}" if options else "") + (f" at {place}" if place else "")
+        tail = (f" with {join(options)}" if options else "") + (f" at {place}" if place else "")
         said.append(f"{label} is {variant.get('attention')}{tail}.")
     return said
 
@@ -169,5 +171,19 @@ def _degrees(count: int) -> str:
     return "1 degree" if count == 1 else f"{count} degrees"
 
 
-def _join(names: list[str]) -> str:
+def join(names: list[str]) -> str:
+    """Names with commas and "and" between."""
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def told(value: object) -> str:
+    """A value of a file in words: mappings and lists in one line."""
+    if value is None:
+        return "not known"
+    if isinstance(value, (Mapping, list, tuple)) and not value:
+        return "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {told(entry)}" for key, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(told(entry) for entry in value)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,240 @@
+"""One plot of a kept study, chosen by what its labels are: bars, a sweep, a grid, or starts.
+
+Colors are those of Okabe and Ito, which color-blind readers can tell apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any
+
+from foveate.core import require
+from foveate.explain.figures import new_figure, png_bytes
+from foveate.report.reading import NONE, WIDER
+from foveate.report.statistics import estimate
+
+_BLUE, _ORANGE, _GREEN, _GRAY = "#0072B2", "#D55E00", "#009E73", "#666666"
+_LINES = (_ORANGE, _BLUE, _GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_DOTS = ("o", "s", "^", "D", "v", "P", "X")
+_TOP1 = "validation top-1 %"
+_SWEEP = re.compile(r"(?P<stem>[A-Za-z_]+)-(?P<value>\d+(\.\d+)?)")
+
+
+def draw(kept: Mapping[str, Any]) -> bytes:
+    """Draw a kept study as PNG.
+
+    Args:
+        kept: What :func:`foveate.report.kept.keep` returned, or the JSON file of it.
+
+    Raises:
+        ImportError: If matplotlib is missing.
+    """
+    return png_bytes(figure_of(kept), colors=None)
+
+
+def figure_of(kept: Mapping[str, Any]) -> Any:
+    """The plot as a matplotlib figure."""
+    kinds = {"starts": _starts, "grid": _grid, "sweep": _sweep, "rows": _rows}
+    return kinds[shape_of(kept)](kept)
+
+
+def shape_of(kept: Mapping[str, Any]) -> str:
+    """What the plot of a kept study is.
+
+    Returns:
+        ``"starts"`` if runs were measured before their first step; ``"grid"`` if the labels of the
+        gated networks are all pairs ``A-B`` of two or more words each; ``"sweep"`` if they are
+        three or more values ``NAME-NUMBER`` of one name; else ``"rows"``.
+    """
+    if kept.get("starts"):
+        return "starts"
+    labels = _gated(kept)
+    pairs = [label.split("-") for label in labels]
+    if all(len(pair) == 2 for pair in pairs):
+        left, right = ({pair[side] for pair in pairs} for side in (0, 1))
+        if min(len(left), len(right)) >= 2 and len(labels) == len(left) * len(right):
+            return "grid"
+    found = [_SWEEP.fullmatch(label) for label in labels]
+    stems = {match["stem"] for match in found if match}
+    if all(found) and len(stems) == 1 and len(labels) >= 3 and min(_values(labels).values()) > 0:
+        return "sweep"
+    return "rows"
+
+
+def described(kept: Mapping[str, Any]) -> str:
+    """The plot in words, for those who cannot see it."""
+    return {
+        "starts": "Top-1 by epoch of fine-tuning from the moment of insertion, one line per start",
+        "grid": "Top-1 of every pair of options as a heat map",
+        "sweep": "Top-1 and cost over the values of one option",
+        "rows": "Top-1 of every network with its 95 % interval and every seed",
+    }[shape_of(kept)]
+
+
+def _blank(width: float, height: float) -> Any:
+    figure = new_figure(width, height, dpi=110)
+    figure.set_layout_engine("constrained")
+    return figure
+
+
+def _gated(kept: Mapping[str, Any]) -> list[str]:
+    return [label for label in kept["top1_by_seed"] if label not in (NONE, WIDER)]
+
+
+def _values(labels: list[str]) -> dict[str, float]:
+    return {label: float(label.rsplit("-", 1)[1]) for label in labels}
+
+
+def _option(kept: Mapping[str, Any], label: str, word: str, turn: int = 0) -> str:
+    """The option that a word of a label is the value of; with several, the first or the last."""
+    options = kept.get("options", {}).get(label, {})
+    named = [key for key, value in options.items() if str(value) == word]
+    return str(named[turn]) if named else ""
+
+
+def _mean(kept: Mapping[str, Any], label: str) -> tuple[float, float]:
+    """Mean and half width in percent; a half width of 0 where one seed tells of no spread."""
+    one = kept["estimates"][label]
+    return 100 * one["mean"], 100 * (one["half_width"] or 0.0)
+
+
+def _plain(ax: Any, kept: Mapping[str, Any], along: str) -> None:
+    """The plain network as a line with the band of its interval."""
+    mean, half = _mean(kept, NONE)
+    line, band = (ax.axvline, ax.axvspan) if along == "x" else (ax.axhline, ax.axhspan)
+    band(mean - half, mean + half, color=_GRAY, alpha=0.15, lw=0)
+    line(mean, color=_GRAY, lw=1.2, ls="--", label=NONE)
+
+
+def _rows(kept: Mapping[str, Any]) -> Any:
+    """Accuracy with intervals against label."""
+    labels = list(kept["top1_by_seed"])
+    figure = _blank(7.2, 0.9 + 0.34 * len(labels))
+    ax = figure.subplots()
+    _plain(ax, kept, "x")
+    for place, label in enumerate(labels):
+        mean, half = _mean(kept, label)
+        color = _GRAY if label in (NONE, WIDER) else _BLUE
+        seeds = [100 * value for value in kept["top1_by_seed"][label].values()]
+        ax.plot(seeds, [place] * len(seeds), "|", color=color, ms=9, alpha=0.6)
+        ax.errorbar(mean, place, xerr=half, fmt="o", color=color, capsize=3, ms=5)
+    _bounded(ax, kept, labels)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    ax.set_xlabel(f"{_TOP1}: mean, 95 % interval, and every seed")
+    ax.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def _bounded(ax: Any, kept: Mapping[str, Any], labels: list[str]) -> None:
+    """Show every seed and as much of the intervals as an accuracy can reach."""
+    ends = [mean + side * half for mean, half in (_mean(kept, la) for la in labels)
+            for side in (-1, 1)]  # fmt: skip
+    seeds = [100 * v for label in labels for v in kept["top1_by_seed"][label].values()]
+    low, high = max(0.0, min(ends)), min(100.0, max(ends))
+    low, high = min(low, *seeds), max(high, *seeds)
+    room = 0.04 * max(high - low, 1.0)
+    ax.set_xlim(low - room, high + room)
+
+
+def _sweep(kept: Mapping[str, Any]) -> Any:
+    """Accuracy above, cost below, over the values of an option on a log axis."""
+    values = dict(sorted(_values(_gated(kept)).items(), key=lambda item: item[1]))
+    labels, x = list(values), list(values.values())
+    figure = _blank(7.2, 5.6)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    _plain(top, kept, "y")
+    means, halves = zip(*(_mean(kept, label) for label in labels), strict=True)
+    for label, value in values.items():
+        seeds = [100 * v for v in kept["top1_by_seed"][label].values()]
+        top.plot([value] * len(seeds), seeds, "_", color=_BLUE, ms=9, alpha=0.6)
+    top.errorbar(x, means, yerr=halves, fmt="o-", color=_BLUE, capsize=3, ms=5, label="with gates")
+    ends = [max(0.0, m - h) for m, h in zip(means, halves, strict=True)]
+    tops = [min(100.0, m + h) for m, h in zip(means, halves, strict=True)]
+    plain = kept["estimates"][NONE]["mean"] * 100
+    room = 0.06 * max(max(tops) - min(*ends, plain), 1.0)
+    top.set_ylim(min(*ends, plain) - room, max(*tops, plain) + room)
+    top.set_ylabel(_TOP1)
+    top.legend(loc="best", frameon=False)
+    for key, name, color, dot in (
+        ("macs", "MACs", _GREEN, "^"),
+        ("forward_ms", "forward time", _ORANGE, "s"),
+        ("step_ms", "training step", "#CC79A7", "D"),
+    ):
+        y = [kept["costs"][label][key] / kept["costs"][NONE][key] for label in labels]
+        bottom.plot(x, y, f"{dot}-", color=color, ms=5, label=name)
+    bottom.axhline(1.0, color=_GRAY, lw=1.2, ls="--")
+    bottom.set_xscale("log")
+    bottom.set_xticks(x, [f"{value:g}" for value in x])
+    bottom.minorticks_off()
+    stem, number = labels[0].rsplit("-", 1)
+    bottom.set_xlabel(_option(kept, labels[0], number) or stem)
+    bottom.set_ylabel("cost, x none")
+    bottom.legend(loc="upper left", frameon=False)
+    for ax in (top, bottom):
+        ax.grid(alpha=0.3)
+    return figure
+
+
+def _grid(kept: Mapping[str, Any]) -> Any:
+    """A heat map of all pairs; the gate as published has a frame."""
+    pairs = [tuple(label.split("-")) for label in _gated(kept)]
+    rows, columns = (list(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1))
+    cells = [[_mean(kept, f"{row}-{column}") for column in columns] for row in rows]
+    figure = _blank(1.6 + 1.15 * len(columns), 1.3 + 0.62 * len(rows))
+    ax = figure.subplots()
+    means = [[mean for mean, _ in line] for line in cells]
+    shown = ax.imshow(means, cmap="viridis", aspect="auto")
+    middle = fmean((min(map(min, means)), max(map(max, means))))
+    for i, line in enumerate(cells):
+        for j, (mean, half) in enumerate(line):
+            color = "white" if mean < middle else "black"
+            text = f"{mean:.1f} \N{PLUS-MINUS SIGN} {half:.1f}"
+            ax.text(j, i, text, ha="center", va="center", color=color, fontsize=8.5)
+    gate = (kept.get("against") or {}).get("label")
+    if gate in _gated(kept):
+        row, column = gate.split("-")
+        corner = (columns.index(column) - 0.5, rows.index(row) - 0.5)
+        patches = require("matplotlib.patches", "train", "a picture")
+        ax.add_patch(patches.Rectangle(corner, 1, 1, fill=False, ec=_ORANGE, lw=2.5, gid=gate))
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+    plain, half = _mean(kept, NONE)
+    ax.set_title(f"{_TOP1}; none: {plain:.1f} \N{PLUS-MINUS SIGN} {half:.1f}", fontsize=10)
+    first = f"{rows[0]}-{columns[0]}"
+    ax.set_ylabel(_option(kept, first, rows[0]))
+    ax.set_xlabel(_option(kept, first, columns[0], turn=-1))
+    figure.colorbar(shown, ax=ax)
+    return figure
+
+
+def _starts(kept: Mapping[str, Any]) -> Any:
+    """Accuracy over the epochs of fine-tuning, from the moment of insertion."""
+    starts = kept["starts"]
+    figure = _blank(7.2, 4.4)
+    ax = figure.subplots()
+    if starts["base"]:
+        base = 100 * fmean(starts["base"].values())
+        ax.axhline(base, color=_GRAY, lw=1.2, ls="--", label="base")
+    for turn, (label, by_epoch) in enumerate(starts["curves"].items()):
+        color, dot = _LINES[turn % len(_LINES)], _DOTS[turn % len(_DOTS)]
+        found = {int(e): estimate(list(seeds.values())) for e, seeds in by_epoch.items()}
+        x = sorted(found)
+        mean = [100 * found[epoch].mean for epoch in x]
+        half = [100 * (found[epoch].half_width or 0.0) for epoch in x]
+        # A small step aside per line, so that intervals do not hide each other.
+        aside = [epoch + 0.03 * (turn - len(starts["curves"]) / 2) for epoch in x]
+        ax.errorbar(
+            aside, mean, yerr=half, fmt=f"{dot}-", color=color, ms=5, capsize=2, label=label
+        )
+    last = max(int(epoch) for by_epoch in starts["curves"].values() for epoch in by_epoch)
+    ax.set_xticks(range(last + 1), ["inserted", *map(str, range(1, last + 1))])
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(0.0, low), min(101.0, high))
+    ax.set_xlabel("epoch of fine-tuning")
+    ax.set_ylabel(f"{_TOP1}, 95 % intervals")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, ncols=2)
+    return figure
