@@ -1,7 +1,9 @@
 """Small folders of images, made by the tests."""
 
 import gzip
+import io
 import struct
+import tarfile
 
 import numpy as np
 import pytest
@@ -55,3 +57,42 @@ def make_cutouts(tmp_path):
         return root
 
     return make
+
+
+@pytest.fixture
+def jpeg():
+    """Encode a small image whose color is its number."""
+
+    def make(number, size=(9, 7)):
+        buffer = io.BytesIO()
+        color = (number * 37 % 256, number * 91 % 256, number)
+        Image.new("RGB", size, color).save(buffer, "jpeg", quality=95)
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def tar_of():
+    """Write a tar of files given as {name: bytes}; returns its bytes."""
+
+    def make(files, path=None, mode="w"):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode=mode) as archive:
+            for name, content in files.items():
+                header = tarfile.TarInfo(name)
+                header.size = len(content)
+                archive.addfile(header, io.BytesIO(content))
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(buffer.getvalue())
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Keep the user's cache folder out of the tests."""
+    monkeypatch.setenv("FOVEATE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"

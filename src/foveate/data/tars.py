@@ -196,7 +196,7 @@ def tar_index(archive: Path, *, nested: bool = False) -> TarIndex:
 def _load(places: tuple[Path, ...], stamp: np.ndarray[Any, Any]) -> TarIndex | None:
     for file in places:
         try:
-            with np.load(file, allow_pickle=False) as kept:
+            with file.open("rb") as handle, np.load(handle, allow_pickle=False) as kept:
                 if np.array_equal(kept["stamp"], stamp):
                     return TarIndex(kept["names"], kept["offsets"], kept["sizes"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
