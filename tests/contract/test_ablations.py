@@ -8,7 +8,7 @@ from torch import nn
 
 import foveate
 from foveate.attention import attention_spec, list_attentions
-from support import TinyResNet, assert_same
+from support import assert_same
 
 DESIGNS = list_attentions("ablation")
 each = pytest.mark.parametrize("name", DESIGNS)
@@ -165,23 +165,36 @@ def test_a_symbolic_trace_runs_as_it_does(name):
 
 @each
 def test_it_goes_into_a_network_learns_and_comes_out(name):
-    model = TinyResNet(stages=4).eval()
+    pytest.importorskip("timm")
+    model = foveate.create_model("resnet18", num_classes=4).eval()
     published = copy.deepcopy(model.state_dict())
     images = torch.rand(2, 3, 64, 64)
     want = model(images)
     done = foveate.insert_(model.train(), name, example=images)
-    assert [site.channels for site in done.sites] == [4, 8, 16, 32]
-    assert done.params == sum(attention_spec(name).params(c) for c in (4, 8, 16, 32))
+    assert [site.channels for site in done.sites] == [64, 128, 256, 512]
+    assert done.params == sum(attention_spec(name).params(c) for c in (64, 128, 256, 512))
     optimizer = torch.optim.SGD(done.parameters(), lr=0.1)
     before = copy.deepcopy(list(done.parameters()))
-    nn.functional.cross_entropy(model(images), torch.tensor([0, 2])).backward()
+    nn.functional.cross_entropy(model(images), torch.tensor([0, 3])).backward()
     optimizer.step()
-    moved = [not torch.equal(*pair) for pair in zip(before, done.parameters(), strict=True)]
-    assert all(moved)
+    pairs = zip(before, done.parameters(), strict=True)
+    assert not any(torch.equal(old, new) for old, new in pairs)
     assert model(images).isfinite().all()
     foveate.remove_(model)
     model.load_state_dict(published)  # strictly; training has moved the running statistics
     assert torch.equal(model.eval()(images), want)
+
+
+@each
+def test_saved_networks_come_back_equal(tmp_path, name):
+    pytest.importorskip("timm")
+    model = foveate.create_model("resnet18", name, num_classes=4, start="identity").eval()
+    x = torch.rand(1, 3, 64, 64)
+    plain = model(x)
+    foveate.surgery.set_openness_(model, 0.7)
+    assert not torch.equal(model(x), plain)
+    foveate.save(model, tmp_path)
+    assert torch.equal(foveate.load(tmp_path)(x), model(x))
 
 
 @each
