@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from tests_report_tools import cost, write_study
 
-from foveate.report import read_study
+from foveate.report import read_study, write_report
 from foveate.report.kept import keep, metrics_csv
 from foveate.report.pages import markdown_page
 from foveate.report.pictures import figure_of, shape_of
@@ -89,6 +89,13 @@ def test_without_the_base_study_the_accuracies_are_told_alone(tuned):
     found = starts_of(read_study(tuned))
     assert found["gaps"] == [] and found["headline"] == "" and found["rows"][0][0] == "none"
     assert figure_of(keep(tuned)).axes
+
+
+def test_the_report_shows_both_tables_where_there_are_any(tuned, study):
+    page = write_report(tuned).read_text()
+    assert "From the moment of insertion" in page and "12.83 ± 2.59" in page
+    assert page.count('data-head="right after insertion"') == 4 + 3
+    assert "From the moment of insertion" not in write_report(study).read_text()
 
 
 def test_the_terminal_shows_both_tables(tuned):

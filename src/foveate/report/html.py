@@ -11,6 +11,7 @@ from foveate.core import require
 from foveate.core.files import write_bytes
 from foveate.report import plots, table, wording
 from foveate.report.reading import StudyRecord, find_key, read_study
+from foveate.report.starts import BASE, starts_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _KINDS = {"image": "Image", "grad-cam": "Grad-CAM", "gate": "Gate", "points": "Sampling points"}
@@ -56,10 +57,11 @@ def render(study: StudyRecord, rows: list[table.Row]) -> str:
         model=model,
         headline=wording.headline(rows, wording.class_count(study)),
         legend=wording.legend(study),
+        starts=_starts(study),
         accuracy=_cells(rows, "accuracy"),
         control=_cells([row for row in rows if row.against_wider], "control"),
         cost=_cells(rows, "cost"),
-        styles=plots.styles(study.labels),
+        styles={BASE: "c0", **plots.styles(study.labels)},
         curves=[(label, safe(svg)) for label, svg in plots.learning_curves(study)],
         charts=[safe(svg) for svg in plots.cost_charts(study, rows)],
         pictures=list(_pictures(study)),
@@ -81,6 +83,19 @@ def _cells(rows: list[table.Row], which: str) -> dict[str, Any]:
         "columns": columns,
         "rows": [(row, [column.text(row) for column in columns]) for row in rows],
     }
+
+
+def _starts(study: StudyRecord) -> dict[str, Any] | None:
+    """The tables of a study that fine-tunes, for the same grid as all tables."""
+    found = starts_of(study)
+    if found is None:
+        return None
+    heads = [{"title": title, "words": False} for title in found["columns"]]
+    made = {
+        key: {"columns": heads, "rows": [({"label": row[0]}, row) for row in found[key]]}
+        for key in ("rows", "gaps")
+    }
+    return {"headline": found["headline"], **made}
 
 
 def _subject(study: StudyRecord) -> tuple[str, str]:
