@@ -64,13 +64,16 @@ def memory(shards):
 
 @pytest.fixture
 def server(shards):
-    """A web server of the shards; yields its URL and the paths asked for."""
-    asked = []
+    """A web server of the shards; yields its URL, the paths asked for, errors to answer with."""
+    asked, trouble = [], {}
 
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
-            super().do_GET()
+            if trouble.get(self.path):
+                self.send_error(trouble[self.path].pop(0))
+            else:
+                super().do_GET()
 
         def log_message(self, *_):
             pass
@@ -78,7 +81,7 @@ def server(shards):
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(shards))) as http:
         thread = threading.Thread(target=http.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{http.server_port}", asked
+        yield f"http://127.0.0.1:{http.server_port}", asked, trouble
         http.shutdown()
         thread.join()
 
@@ -135,11 +138,17 @@ def test_made_images_become_png(tmp_path):
 
 def test_unreadable_images_are_left_out_and_listed(tmp_path, photos):
     (photos / "val" / "cat" / "cat0.jpg").write_bytes(b"")
-    written = write_shards(open_dataset(str(photos), "val"), tmp_path / "out", "val")
-    assert written.images == 5
+    (photos / "val" / "cat" / "cat1.jpg").write_bytes(b"damaged")
+    val = open_dataset(str(photos), "val")
+    (photos / "val" / "emu" / "emu1.jpg").unlink()
+    written = write_shards(val, tmp_path / "out", "val")
+    assert written.images == 4
     assert [(item.index, item.reason) for item in written.unreadable] == [
-        (0, "empty file (0 bytes)")
+        (0, "empty file (0 bytes)"),
+        (5, "No such file or directory"),
     ]
+    ours = open_dataset(f"shards:{tmp_path / 'out'}", "val")
+    assert [item.reason for item in items(ours) if isinstance(item, Unreadable)] == ["not an image"]
     for file in photos.rglob("val/*/*.jpg"):
         file.write_bytes(b"")
     with pytest.raises(ValueError, match=r"readable images; got .*cat0.jpg: empty file"):
@@ -416,6 +425,16 @@ def test_what_a_killed_process_left_does_not_count(memory, shards, own_cache):
     assert [file.name for file in cache.iterdir() if file.suffix != ".lock"] == [name]
 
 
+def test_a_busy_web_server_is_asked_again_and_a_missing_file_is_not(server, at_once):
+    url, asked, trouble = server
+    trouble |= {"/train-000000.tar": [503, 500], "/train-000001.tar": [404]}
+    dataset = open_dataset(f"shards:{url}", "train")
+    assert dataset[0].label == dataset.labels[0] and len(at_once) == 2
+    with pytest.raises(UnreachableError, match=r"train-000001.tar expects .*FileNotFoundError"):
+        dataset[dataset.blocks[1].start]
+    assert asked.count("/train-000001.tar") == 1 and len(at_once) == 2
+
+
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_workers_that_fight_for_a_tiny_cache_still_read_everything(server, tmp_path):
     options = {"cache": str(tmp_path / "c"), "cache_gb": 1e-9}
@@ -435,7 +454,7 @@ def test_workers_that_fight_for_a_tiny_cache_still_read_everything(server, tmp_p
 @pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_worker_processes_share_a_cache_over_http(server, shards, tmp_path, context):
-    url, asked = server
+    url, asked, _ = server
     options = {"cache": str(tmp_path / "c"), "cache_gb": 1.0}
     dataset = open_dataset(f"shards:{url}", "train", **options)
     # The parent has used the network before it forks.

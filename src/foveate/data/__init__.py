@@ -1,6 +1,8 @@
-"""Images and where to look in them: generated scenes, folders by class, public data sets.
+"""Images and where to look in them: generated scenes, folders by class, public data sets, shards.
 
-Importing this package needs torch and numpy only; Pillow and torchvision load when files are read.
+What was downloaded is read as it is: archives in place, shards from a disk or from elsewhere.
+Importing this package needs torch and numpy only; Pillow, torchvision, scipy and fsspec load when
+files that need them are read.
 """
 
 from foveate.data.samples import Annotation, Batch, ImageDataset, Sample, Unreadable, collate

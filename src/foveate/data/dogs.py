@@ -197,7 +197,9 @@ def _breeds(pairs: Sequence[tuple[str, int]]) -> list[str]:
 
 
 def _store(root: Path, folder: str, archive: str, needed: bool = True) -> Store:
-    for name in (folder, folder.lower()):
+    small = folder.lower()
+    # Unpacked here, or as a well-known mirror lays it out, images/Images.
+    for name in (folder, f"{small}/{folder}", f"{small}s/{folder}", small):
         if (root / name).is_dir():
             return FolderStore(root / name)
     if (root / archive).is_file():

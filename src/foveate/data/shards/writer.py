@@ -29,7 +29,8 @@ class Written:
         shards: Number of shards.
         images: Number of images in them.
         bytes: Size of all shards.
-        unreadable: Images that could not be read and are not in the shards.
+        unreadable: Images that are not in the shards: empty or missing files, or those that a data
+            set which is not of plain files could not make.
     """
 
     shards: int = 0
@@ -51,7 +52,8 @@ def write_shards(
 
     The images of train are written in a seeded order, so that each shard mixes the classes and an
     order that stays within few shards is still a good one; those of val in their own. A sample's
-    key is its place in ``dataset``. Annotations are not written.
+    key is its place in ``dataset``. Files are copied without a look inside: a damaged image is
+    unreadable from the shards as it was before. Annotations are not written.
 
     Args:
         dataset: What ``open_dataset`` returned.
@@ -130,12 +132,18 @@ def _samples(
 
 
 def _content(dataset: ImageDataset, place: int) -> tuple[bytes, str] | Unreadable:
+    """Return an image's own file, not decoded: a million of them would take hours."""
+    if isinstance(dataset, FileDataset):
+        try:
+            kept = dataset.original(place)
+        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+            return Unreadable(place, dataset.name_of(place), error.strerror or str(error))
+        if kept is not None:
+            name, empty = dataset.name_of(place), "empty file (0 bytes)"
+            return kept if kept[0] else Unreadable(place, name, empty)
     item = dataset[place]
     if isinstance(item, Unreadable):
         return item
-    kept = dataset.original(place) if isinstance(dataset, FileDataset) else None
-    if kept is not None:
-        return kept
     pillow = require("PIL.Image", "models", "writing images")
     buffer = io.BytesIO()
     pillow.fromarray(item.image.permute(1, 2, 0).numpy()).save(buffer, "png")
