@@ -50,6 +50,20 @@ def test_train_then_evaluate(foveate, recipe):
     assert all(name in out for name in measured["classes"])
 
 
+def test_data_are_found_where_they_are_said_to_lie(foveate, recipe):
+    code, _, err = foveate("train", recipe, "--data", "absent-folder")
+    assert code == 1
+    assert "absent-folder" in err
+    recipe.write_text(RECIPE.replace("[data]", '[data]\nsource = "imagenet"'))
+    code, _, err = foveate("train", recipe, "--data", recipe.parent)
+    assert code == 1
+    assert "ILSVRC2012_img_train.tar" in err
+    assert "https://image-net.org" in err
+    code, _, _ = foveate("train", recipe, "--data", "scenes", "--quiet", "--set", "train.epochs=1")
+    assert code == 0
+    assert RunFolder("runs/tiny-seed0").recipe.data.source == "scenes"
+
+
 def test_ctrl_c_and_resume_from_the_folder(foveate, recipe, monkeypatch):
     real = Classifier.training_step
 

@@ -12,9 +12,16 @@ def train(
     recipe: Annotated[
         Path, typer.Argument(help="A recipe (TOML), or a run folder to continue with --resume.")
     ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the recipe's data lie (imagenet: its folder or archives), or another"
+            " source, such as shards:s3://bucket/imagenet."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The run folder to make; by default runs/RECIPE-seedK."),
+        typer.Option(help="The run folder to make; by default runs/NAME-seedK."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the last checkpoint.")
@@ -31,14 +38,21 @@ def train(
 ) -> None:
     """Train a network by a recipe and leave a run folder.
 
-    Ctrl-C keeps the last finished epoch; the same command with --resume goes on from there.
+    Ctrl-C, a kill or a crash keeps the last checkpoint (of the last epoch, or nearer with --set
+    train.checkpoint_minutes=5); the same command with --resume goes on from there.
+
+    On several GPUs start it by torchrun, on a cluster by srun: see docs/scaling.md.
 
     Example:
         foveate train recipes/scenes-resnet18-das.toml --out runs/das --set train.epochs=3
+        foveate train recipes/imagenet/resnet50-das.toml --data /data/imagenet
+        torchrun --nproc-per-node 8 -m foveate train recipes/imagenet/resnet50-das.toml \\
+          --data /data/imagenet
     """
     from foveate.core import expected
     from foveate.training import load_recipe
     from foveate.training import train as run_training
+    from foveate.training.quiet import is_main_process
 
     changes = dict(_pair(text) for text in change or [])
     if seed is not None:
@@ -49,12 +63,29 @@ def train(
         out, source = recipe, recipe / "config.toml"
     else:
         source = recipe
-    plan = load_recipe(source).changed(**changes)
-    folder = out or Path("runs") / f"{recipe.stem}-seed{plan.seed}"
+    plan = load_recipe(source)
+    if data is not None:
+        changes.setdefault("data.source", source_at(plan.data.source, data))
+    plan = plan.changed(**changes)
+    folder = out or Path("runs") / f"{plan.name or recipe.stem}-seed{plan.seed}"
     run = run_training(plan, folder, resume=resume, progress=not quiet)
-    if run.result is not None:
+    if run.result is not None and is_main_process():
         typer.echo(summary(run.result))
         typer.echo(f"run folder: {run.path}")
+
+
+def source_at(source: str, place: str) -> str:
+    """Return the data source of a recipe, found at another place, or the other source itself.
+
+    Example:
+        >>> source_at("imagenet", "/data"), source_at("imagenet", "shards:s3://bucket/set")
+        ('imagenet:/data', 'shards:s3://bucket/set')
+    """
+    from foveate.data import SOURCES
+
+    kind = source.partition(":")[0]
+    named = place == "scenes" or place.partition(":")[0] in SOURCES and ":" in place
+    return place if named or kind == "scenes" or kind not in SOURCES else f"{kind}:{place}"
 
 
 def summary(result: dict[str, Any]) -> str:

@@ -113,7 +113,7 @@ def train(
         begun = start(recipe.model, len(images.classes), recipe.data.size)
         if main:
             run.start(recipe)
-            _note_start(run, recipe.seed)
+            _note_start(run, recipe)
         if isinstance(progress, Reporter):
             return _fit(run, recipe, images, begun, progress)
         with Reporter(recipe.train.epochs, enabled=progress and main) as reporter:
@@ -244,13 +244,14 @@ def _plain_names(start: dict[str, float] | None) -> dict[str, float | None] | No
     return {"top1": start["val_top1"], "top5": start["val_top5"], "loss": loss}
 
 
-def _note_start(run: RunFolder, seed: int) -> None:
+def _note_start(run: RunFolder, recipe: Recipe) -> None:
     """Record the conditions, or add to them that the run was resumed."""
     noted = run.environment
     if noted is None:
-        write_json(run.environment_path, environment.describe(seed))
-        return
-    noted["resumed"] = [*noted.get("resumed", []), environment.timestamp()]
+        devices, nodes = processes(recipe.train)
+        noted = {**environment.describe(recipe.seed), "processes": devices * nodes}
+    else:
+        noted["resumed"] = [*noted.get("resumed", []), environment.timestamp()]
     write_json(run.environment_path, noted)
 
 
