@@ -93,15 +93,15 @@ def _show(
     width = max(80, min(shutil.get_terminal_size().columns, 130))
     typer.echo(table.render(form, width))
     if out is not None:
-        typer.echo(f"plot: {_plot(out, folder)}", err=form != "text")
+        typer.echo(f"plot: {_plot(out, folder, only)}", err=form != "text")
 
 
-def _plot(out: Path, runs: Path | None) -> Path:
+def _plot(out: Path, runs: Path | None, only: tuple[str, ...]) -> Path:
     from foveate.core.files import write_bytes
     from foveate.paper.figure3 import figure3_png
 
     path = out / "figure3.png"
-    write_bytes(path, figure3_png(runs))
+    write_bytes(path, figure3_png(runs, only))
     return path
 
 

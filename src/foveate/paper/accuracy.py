@@ -18,8 +18,13 @@ from foveate.report import Estimate, StudyRecord, estimate, read_study
 from foveate.report.reading import variants_of
 from foveate.training import ModelSection, Recipe, RunFolder
 
-# What limits a run whatever its experiment says.
-_UNLIMITED = {"data.limit_train": None, "data.limit_val": None}
+# What no experiment of the paper mentions, and so none may use; precision and speed are free.
+_UNUSED: dict[str, Any] = {
+    **{"data.limit_train": None, "data.limit_val": None},
+    **{"train.warmup_epochs": 0, "train.gates_first": 0, "train.early_stop": None},
+    **{"train.label_smoothing": 0, "train.mixup": 0, "train.cutmix": 0},
+    **{"train.clip_norm": None, "train.ema_decay": None, "train.keep": "last"},
+}
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ def is_candidate(run: Run, row: PublishedRow, experiment: Experiment) -> bool:
 def departures(run: Run, row: PublishedRow, experiment: Experiment) -> list[str]:
     """What keeps a candidate from standing beside the row, such as ``"train.epochs = 5"``."""
     found = []
-    for key, wanted in {**_UNLIMITED, **experiment.settings}.items():
+    for key, wanted in {**_UNUSED, **experiment.settings}.items():
         if key.startswith("model."):
             continue  # The row's own network says it.
         value = reduce(getattr, key.split("."), run.recipe)

@@ -72,8 +72,12 @@ def alpha_costs(names: list[str], tell: Tell = quietly) -> dict[str, dict[float,
     return costs
 
 
-def figure3_png(runs: Path | None = None, tell: Tell = quietly) -> bytes:
-    """Draw cost, and the accuracy of our own studies, over alpha.
+def figure3_png(runs: Path | None = None, only: tuple[str, ...] = ()) -> bytes:
+    """Draw cost, and the accuracy of our own studies, over alpha, as PNG.
+
+    Args:
+        runs: A folder with studies made by ``foveate paper ablation-alpha``, None for none.
+        only: ``"resnet18"`` or ``"resnet50"``; both if there are none.
 
     Raises:
         ImportError: If matplotlib is missing.
@@ -83,7 +87,7 @@ def figure3_png(runs: Path | None = None, tell: Tell = quietly) -> bytes:
     studies = find_studies(runs, OWN)
     figure = figure_module.Figure(figsize=(10.5 if studies else 7, 3.8), dpi=120)
     axes = figure.subplots(1, 3 if studies else 2, squeeze=False)[0]
-    for name, costs in alpha_costs(list(NETWORKS), tell).items():
+    for name, costs in alpha_costs(chosen_names("figure3", NETWORKS, only)).items():
         for ax, key, unit in ((axes[0], "params", 1e6), (axes[1], "macs", 1e9)):
             for suffix, style, words in (("", "-", "in full"), ("_published", "--", "as printed")):
                 values = [getattr(cost, f"{key}{suffix}") / unit for cost in costs.values()]

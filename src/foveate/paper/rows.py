@@ -165,7 +165,7 @@ def run_notes(
     ]
     reduced = {run.path: reasons for group in groups for run, reasons in left_out(group, runs)}
     notes += [
-        f"Reduced run, not comparable: {path}: {', '.join(reasons)}"
+        f"Reduced or changed run, not comparable: {path}: {', '.join(reasons)}"
         for path, reasons in reduced.items()
     ]
     if not any(accuracies.values()):
