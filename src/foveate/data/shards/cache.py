@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,9 @@ from foveate.data.shards.remote import DamagedError, fetch_url, join
 from foveate.data.shards.scan import file_sha256
 
 _STALE_S = 3600
+_OURS = re.compile(r"[0-9a-f]{16}-.+\.tar")
+_PART = re.compile(r"\.[0-9a-f]{16}-.+\.tar\.part")
+"""Copies and half ones; nothing else in the folder, which the user chose, is ever removed."""
 
 
 class LocalShards:
@@ -90,9 +94,9 @@ class CachedShards:
         for file in self.folder.iterdir():
             with suppress(FileNotFoundError):
                 status = file.stat()
-                if file.suffix == ".part" and status.st_mtime < time.time() - _STALE_S:
+                if _PART.fullmatch(file.name) and status.st_mtime < time.time() - _STALE_S:
                     file.unlink()
-                elif file.suffix == ".tar":
+                elif _OURS.fullmatch(file.name):
                     kept.append((status.st_mtime, status.st_size, file))
         total = sum(size for _, size, _ in kept)
         for _, size, file in sorted(kept):
