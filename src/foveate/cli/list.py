@@ -21,7 +21,10 @@ def list_(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="Only this kind: channel, spatial, both, self-attention, convolution."),
+        typer.Option(
+            help="Only this kind: channel, spatial, both, self-attention, convolution; or ablation,"
+            " the designs that the paper holds against its own, which the list leaves out."
+        ),
     ] = None,
 ) -> None:
     """List the attentions, or say everything about some.
@@ -33,6 +36,7 @@ def list_(
     Example:
         foveate list --kind channel
         foveate list triplet das
+        foveate list --kind ablation
     """
     if names:
         for name in names:
