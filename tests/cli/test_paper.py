@@ -115,14 +115,14 @@ def test_a_recipe_of_the_paper_trains_and_is_no_run_of_its_table(foveate, away, 
     }
     words = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     recipe = RECIPES / "imagenet" / "resnet50-das.toml"
-    data = f"imagenet:{two_classes}"
-    code, text, error = foveate("train", recipe, "--set", f"data.source={data}", "--quiet", *words)
+    code, text, error = foveate("train", recipe, "--data", two_classes, "--quiet", *words)
     assert code == 0, error
     assert "top-1" in text
     assert "imagenet has 2 of 1000 classes" in error
-    run = RunFolder("runs/resnet50-das-seed0")
+    run = RunFolder("runs/imagenet-resnet50-das-seed0")
     assert run.result["images"] == 4 and len(run.result["classes"]) == 2
+    assert run.recipe.data.source == f"imagenet:{two_classes}"
     assert (run.recipe.model.attention, run.recipe.train.lr_batch) == ("das", 256)
     code, text, _ = foveate("paper", "table1", "--rows", "resnet50", "--format", "md")
-    assert "not comparable: runs/resnet50-das-seed0: " in text
+    assert "not comparable: runs/imagenet-resnet50-das-seed0: " in text
     assert "2 of 1000 classes" in text

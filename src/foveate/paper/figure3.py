@@ -96,8 +96,8 @@ def figure3_png(runs: Path | None = None, only: tuple[str, ...] = ()) -> bytes:
     axes[0].set_ylabel("parameters, M", color=_TEXT)
     axes[1].set_ylabel("MACs at 224 x 224, G", color=_TEXT)
     axes[0].legend(fontsize=8, labelcolor=_TEXT, frameon=False)
-    for study in studies:
-        _draw_study(axes[2], study)
+    for number, study in enumerate(studies):
+        _draw_study(axes[2], study, f"C{number}")
     if studies:
         axes[2].set_ylabel("our top-1, % (not the paper's data)", color=_TEXT)
         axes[2].legend(fontsize=8, labelcolor=_TEXT, frameon=False)
@@ -114,7 +114,7 @@ def figure3_png(runs: Path | None = None, only: tuple[str, ...] = ()) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_study(ax: Any, study: StudyRecord) -> None:
+def _draw_study(ax: Any, study: StudyRecord, color: str) -> None:
     """Accuracy over alpha with intervals, and the plain network as a level line."""
     variants = variants_of(study.study)
     rows = {row.label: row for row in rows_of(study) if row.top1}
@@ -129,11 +129,11 @@ def _draw_study(ax: Any, study: StudyRecord) -> None:
         [alpha for alpha, _ in chosen],
         [100 * one.mean for _, one in chosen],
         yerr=[100 * (one.half_width or 0) for _, one in chosen],
-        color="#0a84d6",
+        color=color,
         marker="o",
         capsize=3,
-        label=f"das on {name}",
+        label=f"das on {name}, {study.path.name}",
     )
     plain = rows.get("none")
     if plain and plain.top1:
-        ax.axhline(100 * plain.top1.mean, color=_TEXT, linestyle=":", label="none")
+        ax.axhline(100 * plain.top1.mean, color=color, linestyle=":", label="none")

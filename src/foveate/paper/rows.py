@@ -187,5 +187,6 @@ def study_sections(folder: Path | None, ablation: str) -> list[Section]:
         )
         shown = columns("accuracy")
         rows = [tuple(column.text(row) for column in shown) for row in rows_of(study)]
-        found.append(Section(title, tuple(column.title for column in shown), rows))
+        words = tuple(number for number, column in enumerate(shown) if column.words)
+        found.append(Section(title, tuple(column.title for column in shown), rows, words))
     return found

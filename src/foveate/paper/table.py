@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from foveate.core import check_choice, require
@@ -26,13 +26,13 @@ class Section:
         title: What it shows.
         heads: Its columns; a line break in one counts in text alone.
         rows: Its cells; a row of one cell is a heading.
-        words: How many columns are of words.
+        words: Columns of words, the others are of numbers.
     """
 
     title: str
     heads: Cells
     rows: Sequence[Cells]
-    words: int = 1
+    words: tuple[int, ...] = (0,)
 
 
 @dataclass
@@ -98,8 +98,14 @@ class PaperTable:
         """
         check_choice("paper", "--format", form, FORMATS)
         if form == "json":
-            tree = {"table": self.name, "title": self.title, "rows": self.records}
-            return json.dumps({**tree, "notes": self.notes}, indent=2, ensure_ascii=False)
+            tree = {
+                "table": self.name,
+                "title": self.title,
+                "rows": self.records,
+                "shown": [asdict(section) for section in self.sections],
+                "notes": self.notes,
+            }
+            return json.dumps(tree, indent=2, ensure_ascii=False)
         return markdown(self) if form == "md" else text(self, width)
 
 
@@ -120,7 +126,7 @@ def markdown(table: PaperTable) -> str:
 
 def _rules(section: Section) -> Cells:
     return tuple(
-        "---" if number < section.words else "---:" for number in range(len(section.heads))
+        "---" if number in section.words else "---:" for number in range(len(section.heads))
     )
 
 
@@ -151,7 +157,7 @@ def text(table: PaperTable, width: int = 80) -> str:
             for number, column in enumerate(columns):
                 grid.add_column(
                     section.heads[number],
-                    justify="left" if number < section.words else "right",
+                    justify="left" if number in section.words else "right",
                     no_wrap=_wide(column) <= _SHORT,
                 )
             for row in section.rows:
