@@ -21,17 +21,18 @@ DOGS = {
 }
 
 
-def note(size, boxes, scale=1):
+def note(size, boxes, scale=(1, 1)):
+    down, across = scale
     shown = "".join(
         "<object><name>x</name><bndbox>"
         + "".join(
-            f"<{k}>{v * scale}</{k}>"
+            f"<{k}>{v * (across if k[0] == 'x' else down)}</{k}>"
             for k, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
         )
         + "</bndbox></object>"
         for box in boxes
     )
-    height, width = size[0] * scale, size[1] * scale
+    height, width = size[0] * down, size[1] * across
     return (
         f"<annotation><size><width>{width}</width><height>{height}</height></size>"
         f"{shown}</annotation>"
@@ -138,7 +139,7 @@ def test_a_crop_is_the_box_around_all_dogs(dogs, options, first, second):
 
 def test_boxes_of_an_image_of_another_size_are_scaled(dogs):
     stem = "n02085620-Chihuahua/n02085620_0"
-    root = dogs(False, {stem: note(*DOGS[0], scale=2)})
+    root = dogs(False, {stem: note(*DOGS[0], scale=(2, 3))})
     found = open_dataset(f"stanford-dogs:{root}", "train").annotation(0)
     assert found.boxes.tolist() == [[3, 4, 13, 16]]
     (root / "Annotation" / stem).write_bytes(note((0, 0), [(3, 4, 33, 22)]))

@@ -191,7 +191,7 @@ def test_tars_of_others_are_indexed(tmp_path, tar_of, jpeg, names, layout):
     words = ("dog", "cat", "emu")
     root = tmp_path / "theirs"
     for split in ("train", "val"):
-        for k in (0, 1, 10):
+        for k in (0, 2, 10):
             files = {}
             for n in range(3):
                 text = words[n] if names == "texts" else str(n)
@@ -210,7 +210,7 @@ def test_tars_of_others_are_indexed(tmp_path, tar_of, jpeg, names, layout):
     assert list(dataset.labels) == [1, 0, 2] * 3 if names == "texts" else [0, 1, 2] * 3
     assert not any(isinstance(item, Unreadable) for item in items(dataset))
     assert [key.rpartition("/")[2] for key in map(dataset.key_of, range(9))] == [
-        f"{k}{n}.JPG" for k in (0, 1, 10) for n in range(3)
+        f"{k}{n}.JPG" for k in (0, 2, 10) for n in range(3)
     ]
 
 
