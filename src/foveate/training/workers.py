@@ -69,7 +69,7 @@ def told_by(desks: Sequence[Desks], datasets: Sequence[ImageDataset]) -> Iterato
 
     Raises:
         ChildProcessError: If a worker process dies inside.
-        ValueError: For an error inside a worker process, without the traces around its text.
+        ValueError, OSError: For an error inside a worker process, without the traces around it.
     """
     try:
         yield
@@ -80,7 +80,8 @@ def told_by(desks: Sequence[Desks], datasets: Sequence[ImageDataset]) -> Iterato
             raise ChildProcessError(_obituary(dead[1], dead[2], desks, datasets)) from error
         if re.match(r"Caught \w+ in DataLoader worker process", text):
             _, _, message = text.strip().splitlines()[-1].partition(": ")
-            raise type(error)(message) from error
+            kind = OSError if isinstance(error, OSError) else ValueError
+            raise kind(message) from error
         raise
 
 
