@@ -16,6 +16,12 @@ STARTS: dict[str, dict[str, Any]] = {
     "two-phase": {"train.gates_first": 1},
     "identity": {"model.start": "identity", "model.opening": "learn"},
     "identity-linear": {"model.start": "identity", "model.opening": "linear"},
+    # Opened within one epoch, the network may not follow: four are the whole study but its end.
+    "identity-linear-4": {
+        "model.start": "identity",
+        "model.opening": "linear",
+        "model.opening_epochs": 4.0,
+    },
 }
 NOTE = (
     f"Every network starts from the plain one of its seed, trained by the same recipe on the same"

@@ -83,7 +83,7 @@ def terminal_starts(study: StudyRecord) -> list[Any]:
     ):
         one = rich.Table(title=title, title_justify="left", title_style="bold", box=simple)
         for number, head in enumerate(found["columns"]):
-            one.add_column(head, justify="right" if number else "left")
+            one.add_column(head, justify="right" if number else "left", no_wrap=not number)
         for row in rows:
             one.add_row(*row)
         made += [one] if rows else []
