@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -233,6 +234,8 @@ def test_the_page_holds_every_table(tables):
     text = page()
     for table in tables.values():
         assert f"\n## {table.title}\n" in text
+    kept = (Path(__file__).parents[2] / "docs" / "paper.md").read_text(encoding="utf-8")
+    assert text == kept, "run: python docs/build.py --paper"
     assert text.count("\n# ") == 0 and text.startswith("# ")
     assert (
         max(len(line) for line in text.splitlines() if not line.startswith(("|", "-", "**"))) <= 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -51,7 +52,8 @@ class Footnotes:
         if figure is None:
             return UNKNOWN
         unit = f" {figure.unit}" if figure.unit else ""
-        return f"{figure.text.replace('-', MINUS)}{unit} [{self.mark(figure)}]"
+        shown = re.sub(r"(?<=\d)-(?=\d)", "\N{EN DASH}", figure.text).replace("-", MINUS)
+        return f"{shown}{unit} [{self.mark(figure)}]"
 
     def mark(self, figure: Figure) -> str:
         """The tag of a figure, with the number of its source if it has one."""
