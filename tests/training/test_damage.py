@@ -1,5 +1,6 @@
 """What may go wrong on a disk and in worker processes, and what is left of the run."""
 
+import errno
 import os
 import signal
 
@@ -7,8 +8,10 @@ import pytest
 import torch
 
 from foveate.data import ImageDataset, Sample
-from foveate.training import train
+from foveate.training import Interrupted, RunFolder, evaluate, keeper, train
 from foveate.training.checkpoints import AtomicCheckpointIO
+from foveate.training.classifier import Classifier
+from foveate.training.tallies import Tallies
 
 
 @pytest.fixture
@@ -16,9 +19,6 @@ def cut(recipe, tmp_path, monkeypatch):
     """A run of 3 epochs that was stopped in its last one, with two checkpoints on disk."""
     plan = recipe.changed(**{"train.checkpoint_steps": 1})
     whole = train(plan, tmp_path / "whole", progress=False)
-    from foveate.training import Interrupted, RunFolder
-    from foveate.training.classifier import Classifier
-
     real = Classifier.training_step
 
     def stop(self, batch, batch_idx):
@@ -59,6 +59,74 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(cut, damage):
         train(plan, run.path, resume=True, progress=False)
     assert run.result["loss"] == whole.result["loss"]
     assert not run.previous_checkpoint.exists(), "a finished run keeps what is of use"
+
+
+def test_the_one_before_survives_a_full_disk(cut, monkeypatch):
+    plan, run, whole = cut
+    truncate(run.last_checkpoint)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with pytest.warns(UserWarning, match="is damaged"), pytest.raises(OSError, match="space"):
+            train(plan, run.path, resume=True, progress=False)
+    train(plan, run.path, resume=True, progress=False)
+    assert run.result["loss"] == whole.result["loss"]
+    names = sorted(path.name for path in run.last_checkpoint.parent.iterdir())
+    assert names == ["best.ckpt", "last.ckpt"]
+
+
+@pytest.mark.parametrize("place", ["second_name", "write_result"])
+def test_a_kill_in_the_last_moments_loses_nothing(recipe, tmp_path, monkeypatch, place):
+    """Between the best checkpoint and the last one; between the weights and the result."""
+    kept = place != "write_result"
+    plan = recipe.changed(**{"train.keep": "best", "train.keep_checkpoints": kept})
+    whole = train(plan, tmp_path / "whole", progress=False)
+    owner = keeper if place == "second_name" else RunFolder
+    real, calls = getattr(owner, place), []
+
+    def die(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, place, die)
+        with pytest.raises(KeyboardInterrupt):
+            train(plan, tmp_path / "cut", progress=False)
+    run = RunFolder(tmp_path / "cut")
+    assert not run.is_finished
+    first = [row["seconds"] for row in run.metrics][:1]
+    train(plan, run.path, resume=True, progress=False)
+    assert run.result["loss"] == whole.result["loss"]
+    assert evaluate(run)["loss"] == pytest.approx(run.result["loss"], rel=1e-5)
+    if place == "write_result":
+        assert first == [run.metrics[0]["seconds"]], "it was trained again from the start"
+        assert not run.last_checkpoint.parent.exists()
+
+
+def test_a_best_checkpoint_of_another_epoch_is_told(recipe, tmp_path, monkeypatch):
+    plan = recipe.changed(**{"train.keep": "best", "train.monitor": "val_loss"})
+    values = iter([3.0, 1.0, 2.0])
+
+    def loss(self):
+        return 16, {"val_loss": next(values), "val_top1": 0.5, "val_top5": 0.5}
+
+    monkeypatch.setattr(Tallies, "of_validation", loss)
+    real = AtomicCheckpointIO.load_checkpoint
+
+    def older(self, path, **options):
+        tree = real(self, path, **options)
+        tree["foveate"]["rows"] = tree["foveate"]["rows"][:1]
+        return tree
+
+    monkeypatch.setattr(AtomicCheckpointIO, "load_checkpoint", older)
+    with pytest.warns(UserWarning, match="does not hold epoch 2, the best one"):
+        run = train(plan, tmp_path / "run", progress=False)
+    assert (run.result["weights"], run.result["loss"], run.result["best_epoch"]) == ("last", 2.0, 2)
 
 
 def test_with_every_checkpoint_damaged_the_run_says_how_to_start_anew(cut):

@@ -1,5 +1,7 @@
 """Two phases, averages, mixing, early stop, scaling: what a recipe may ask of a run."""
 
+import os
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,8 +16,9 @@ from foveate.training.launch import processes, share_batch_norms_
 from foveate.training.mixing import Mixing
 from foveate.training.order import BLOCKS_AT_ONCE, EpochSampler, order_of
 from foveate.training.phases import GatesFirst
+from foveate.training.ranks import is_main_process, rank
 from foveate.training.schedule import lr_factor, should_stop
-from foveate.training.starting import start, take_weights_
+from foveate.training.starting import _classifier_of, start, take_weights_
 
 
 def weights_of(run):
@@ -163,6 +166,31 @@ def test_the_average_is_what_is_validated_and_saved(recipe, tmp_path):
     assert torch.equal(saved["average.module.fc.weight"], averaged["fc.weight"])
 
 
+def test_a_scheduled_opening_is_not_averaged(recipe, tmp_path):
+    plan = recipe.changed(
+        **{
+            "model.attention": "se",
+            "model.start": "identity",
+            "model.opening": "linear",
+            "model.opening_epochs": 2.0,
+            "train.ema_decay": 0.99,
+        }
+    )
+    run = train(plan, tmp_path / "run", progress=False)
+    opened = [value for key, value in weights_of(run).items() if key.endswith("openness")]
+    assert opened
+    assert all(value == 1 for value in opened)
+
+
+def test_the_classifier_of_published_weights_is_fresh_whatever_its_form():
+    for name, names in {
+        "resnet18": ["fc.weight", "fc.bias"],
+        "dla34": ["fc.weight", "fc.bias"],  # a convolution
+        "efficientnet_b0": ["classifier.weight", "classifier.bias"],
+    }.items():
+        assert _classifier_of(create_model(name, num_classes=7)) == names
+
+
 def test_mixing_depends_on_the_place_alone_and_keeps_the_shares():
     images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 8, 8).contiguous()
     labels = torch.arange(4)
@@ -204,6 +232,10 @@ def test_early_stop_counts_epochs_without_a_better_value():
     assert not should_stop(section, [0.1, 0.3, 0.2])
     assert should_stop(section, [0.1, 0.3, 0.2, 0.3])
     assert not should_stop(TrainSection(), [0.3, 0.2, 0.1, 0.1])
+    first = TrainSection(gates_first=3, early_stop=1)
+    assert not should_stop(first, [0.3, 0.2, 0.1])
+    assert not should_stop(first, [0.3, 0.2, 0.1, 0.1])
+    assert should_stop(first, [0.3, 0.2, 0.1, 0.2, 0.1])
 
 
 def test_phases_and_exponential_decay_in_the_schedule():
@@ -219,6 +251,8 @@ def test_the_rate_is_scaled_to_what_a_step_sees():
     assert section.scaled_lr(1) == pytest.approx(0.05)
     assert section.scaled_lr(8) == pytest.approx(0.4)
     assert TrainSection(lr=0.1).scaled_lr(8) == 0.1
+    # Without a rate the default is that of the batch it is scaled from.
+    assert TrainSection(batch_size=64, lr_batch=256).scaled_lr(1) == pytest.approx(0.025)
 
 
 def test_accumulated_batches_make_the_step_of_one_large_batch(recipe, tmp_path):
@@ -266,8 +300,8 @@ def test_a_sampler_goes_on_within_its_epoch_alone():
 
 
 def test_the_launcher_says_how_many_processes_there_are(monkeypatch):
-    for name in ("TORCHELASTIC_RUN_ID", "SLURM_PROCID"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [one for one in os.environ if one.startswith(("TORCHELASTIC", "SLURM", "RANK"))]:
+        monkeypatch.delenv(name)
     assert processes(TrainSection(devices=2, nodes=3)) == (2, 3)
     with monkeypatch.context() as torchrun:
         torchrun.setenv("TORCHELASTIC_RUN_ID", "x")
@@ -277,13 +311,23 @@ def test_the_launcher_says_how_many_processes_there_are(monkeypatch):
         with pytest.raises(ValueError, match=r"8 on each of 4 nodes; got 2 and 1; leave both out"):
             processes(TrainSection(devices=2))
     with monkeypatch.context() as slurm:
-        slurm.setenv("SLURM_PROCID", "5")
         slurm.setenv("SLURM_JOB_NAME", "train")
-        slurm.setenv("SLURM_NTASKS_PER_NODE", "4")
-        slurm.setenv("SLURM_NNODES", "2")
+        slurm.setenv("SLURM_NTASKS", "8")
+        with pytest.raises(ValueError, match=r"Slurm job of 8 tasks expects srun"):
+            processes(TrainSection())
+        slurm.setenv("SLURM_STEP_NUM_TASKS", "8")
+        slurm.setenv("SLURM_STEP_NUM_NODES", "2")
         assert processes(TrainSection()) == (4, 2)
+        for task, main in (("0", True), ("5", False)):
+            slurm.setenv("SLURM_PROCID", task)
+            assert is_main_process() is main
+            assert rank() == int(task)
+        slurm.setenv("SLURM_STEP_NUM_NODES", "3")
+        with pytest.raises(ValueError, match=r"as many tasks on every node.* got 8 on 3 nodes"):
+            processes(TrainSection())
         slurm.setenv("SLURM_JOB_NAME", "bash")
         assert processes(TrainSection()) == (1, 1)
+        assert is_main_process()
 
 
 def test_shared_norms_keep_names_hooks_and_what_they_compute_alone(monkeypatch):

@@ -108,6 +108,7 @@ def in_processes(count, work):
                 "WORLD_SIZE": str(count),
                 "LOCAL_WORLD_SIZE": str(count),
             }
+        warnings.simplefilter("ignore")  # what is told here is tested elsewhere
         work(rank)
 
     with warnings.catch_warnings():
@@ -158,3 +159,42 @@ def test_a_run_killed_at_random_steps_ends_with_the_same_bits(everything, tmp_pa
         assert not killed.is_finished
     assert in_processes(processes, training(plan, killed.path)) == [0] * processes
     assert same(whole, killed)
+
+
+def test_a_finished_run_and_another_number_of_processes(recipe, tmp_path):
+    """What two processes finished ends at once; what one began, two go on with after an epoch."""
+    plan = recipe.changed(**{"train.accelerator": "cpu", "train.batch_size": 4})
+    finished = tmp_path / "finished"
+    assert in_processes(2, training(plan, finished)) == [0, 0]
+    assert in_processes(2, training(plan, finished)) == [0, 0]
+    grown = RunFolder(tmp_path / "grown")
+    assert in_processes(1, training(plan, grown.path, die_at=8)) == [-signal.SIGKILL]
+    assert len(grown.metrics) == 1
+    assert in_processes(2, training(plan, grown.path)) == [0, 0]
+    # By cosine: had the steps of the longer epoch counted, the rate would have come to its end.
+    rates = [row["lr"] for row in grown.metrics]
+    assert len(rates) == 3
+    assert rates[0] > rates[1] > rates[2] > 0
+    within = plan.changed(**{"train.checkpoint_steps": 1})
+    cut = tmp_path / "within"
+    assert in_processes(1, training(within, cut, die_at=3)) == [-signal.SIGKILL]
+    assert in_processes(2, training(within, cut)) != [0, 0]
+
+
+def test_unreadable_images_of_every_process_survive_a_resume(recipe, tmp_path, photos):
+    for name in ("red/1.png", "red/5.png", "blue/2.png", "blue/7.png"):
+        (photos / "train" / name).write_bytes(b"no image")
+    plan = recipe.changed(
+        **{
+            "data.source": str(photos),
+            "data.limit_train": None,
+            "data.limit_val": None,
+            "train.accelerator": "cpu",
+            "train.batch_size": 4,
+        }
+    )
+    run = RunFolder(tmp_path / "run")
+    codes = in_processes(2, training(plan, run.path, die_at=4))
+    assert codes[-1] == -signal.SIGKILL
+    assert in_processes(2, training(plan, run.path)) == [0, 0]
+    assert len(run.result["unreadable"]) == 4

@@ -36,7 +36,7 @@ def train(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Train a network by a recipe and leave a run folder.
+    r"""Train a network by a recipe and leave a run folder.
 
     Ctrl-C, a kill or a crash keeps the last checkpoint (of the last epoch, or nearer with --set
     train.checkpoint_minutes=5); the same command with --resume goes on from there.
@@ -46,13 +46,13 @@ def train(
     Example:
         foveate train recipes/scenes-resnet18-das.toml --out runs/das --set train.epochs=3
         foveate train recipes/imagenet/resnet50-das.toml --data /data/imagenet
-        torchrun --nproc-per-node 8 -m foveate train recipes/imagenet/resnet50-das.toml \\
+        torchrun --nproc-per-node 8 -m foveate train recipes/imagenet/resnet50-das.toml \
           --data /data/imagenet
     """
     from foveate.core import expected
     from foveate.training import load_recipe
     from foveate.training import train as run_training
-    from foveate.training.quiet import is_main_process
+    from foveate.training.ranks import is_main_process
 
     changes = dict(_pair(text) for text in change or [])
     if seed is not None:
@@ -84,7 +84,7 @@ def source_at(source: str, place: str) -> str:
     from foveate.data import SOURCES
 
     kind = source.partition(":")[0]
-    named = place == "scenes" or place.partition(":")[0] in SOURCES and ":" in place
+    named = place == "scenes" or (place.partition(":")[0] in SOURCES and ":" in place)
     return place if named or kind == "scenes" or kind not in SOURCES else f"{kind}:{place}"
 
 

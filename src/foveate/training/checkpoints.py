@@ -15,6 +15,7 @@ from lightning.fabric.plugins import CheckpointIO
 
 from foveate.core import Words, expected
 from foveate.core.files import write_with
+from foveate.training.ranks import is_main_process
 from foveate.training.run_folder import RunFolder
 
 
@@ -74,9 +75,8 @@ def keep_previous(run: RunFolder) -> None:
     Raises:
         OSError: If the folder takes no files.
     """
-    if not run.last_checkpoint.is_file():
-        return
-    second_name(run.last_checkpoint, run.previous_checkpoint)
+    if run.last_checkpoint.is_file():
+        second_name(run.last_checkpoint, run.previous_checkpoint)
 
 
 def second_name(file: Path, name: Path) -> None:
@@ -96,7 +96,7 @@ def second_name(file: Path, name: Path) -> None:
 def sound_checkpoint(run: RunFolder) -> Path | None:
     """Find the newest whole checkpoint to continue from; None if the run has none at all.
 
-    A damaged one is told by a warning, and the one before it is taken.
+    A damaged one is told by a warning and set aside, and the one before it is taken.
 
     Raises:
         ValueError: If there are checkpoints and all are damaged.
@@ -106,6 +106,9 @@ def sound_checkpoint(run: RunFolder) -> Path | None:
         if not _is_whole(path):
             continue
         if path != there[0]:
+            if is_main_process():
+                # Out of the way: the next checkpoint would make it the previous one.
+                there[0].replace(run.damaged_checkpoint)
             warnings.warn(
                 f"{there[0]} is damaged: the run goes on from the one before it, {path.name}",
                 stacklevel=2,

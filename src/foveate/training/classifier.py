@@ -10,8 +10,6 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
-from torchmetrics import SumMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from foveate.core import Words, expected
 from foveate.training.averaging import averaged_copy
@@ -20,7 +18,8 @@ from foveate.training.mixing import Mixing
 from foveate.training.optimizers import make_optimizer
 from foveate.training.random_states import gathered
 from foveate.training.recipe import Recipe
-from foveate.training.schedule import lr_factor, steps_per_epoch
+from foveate.training.schedule import lr_factor, step_of, steps_per_epoch
+from foveate.training.tallies import Tallies
 from foveate.training.transforms import normalize
 
 
@@ -41,16 +40,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         self.start: dict[str, float] | None = None
         self.unreadable: dict[str, str] = {}
         self.val_images = 0
-        top5 = min(5, classes)
-        self.train_top1 = MulticlassAccuracy(classes, average="micro", validate_args=False)
-        self.val_top1 = MulticlassAccuracy(classes, average="micro", validate_args=False)
-        self.val_top5 = MulticlassAccuracy(
-            classes, top_k=top5, average="micro", validate_args=False
-        )
-        # Sums and counts, since a MeanMetric that lets NaN through (a diverged run must show)
-        # leaves its weights out.
-        self.train_loss, self.val_loss = SumMetric("disable"), SumMetric("disable")
-        self.train_count, self.val_count = SumMetric("error"), SumMetric("error")
+        self.tallies = Tallies(classes)
         # A tuple hides the compiled twin from the module tree, whose names must stay the network's.
         self._call = (torch.compile(network) if recipe.train.compile else network,)
         decay = recipe.train.ema_decay
@@ -59,6 +49,8 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         self._epoch_start = time.perf_counter()
         self._lr = recipe.train.base_lr
         self._half: dict[str, Any] | None = None
+        self.within_epoch = False
+        """Whether a checkpoint that is written now stands within an epoch."""
 
     @property
     def kept(self) -> nn.Module:
@@ -84,15 +76,10 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
 
     def on_train_start(self) -> None:
         """Take up the sums of an epoch that was cut off."""
-        if self._half is None:
-            return
-        mine = self._half["processes"][self.global_rank]
-        for name, metric in self._metrics().items():
-            for key, value in mine[name]["state"].items():
-                setattr(metric, key, value.to(self.device))
-            metric._update_count = mine[name]["updates"]
-        self._epoch_start = time.perf_counter() - self._half["seconds"]
-        self._half = None
+        if self._half is not None:
+            self.tallies.restore(self._half["processes"][self.global_rank])
+            self._epoch_start = time.perf_counter() - self._half["seconds"]
+            self._half = None
 
     def on_train_epoch_start(self) -> None:
         """Start the clock of the epoch."""
@@ -102,7 +89,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         """Return the loss of a batch; a batch without two readable images is left out."""
         self._note_unreadable(batch)
         images, labels = batch["images"], batch["labels"]
-        if len(labels) < 2:
+        if len(labels) < self._least():
             return self._no_loss()
         ready, shares = self._prepared(images), labels
         if self._mix:
@@ -112,10 +99,8 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         loss = functional.cross_entropy(
             logits.float(), shares, label_smoothing=self.recipe.train.label_smoothing
         )
-        self.train_count.update(len(labels))
-        self.train_loss.update(loss.detach() * len(labels))
         # Of a mixed image, the class that has the larger share.
-        self.train_top1.update(logits.detach(), shares.argmax(1) if self._mix else labels)
+        self.tallies.trained(loss, logits, shares.argmax(1) if self._mix else labels)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -126,10 +111,8 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
             return
         logits = self(batch["images"])[counted].float()
         labels = batch["labels"][counted]
-        self.val_count.update(len(labels))
-        self.val_loss.update(functional.cross_entropy(logits, labels, reduction="sum"))
-        self.val_top1.update(logits, labels)
-        self.val_top5.update(logits, labels)
+        loss = functional.cross_entropy(logits, labels, reduction="sum")
+        self.tallies.validated(loss, logits, labels)
 
     def on_train_epoch_end(self) -> None:
         """Close the epoch: one row of numbers, the same on every process.
@@ -137,50 +120,41 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         Raises:
             ValueError: If no image of the epoch could be read.
         """
-        for name, metric in (("training", self.train_loss), ("validation", self.val_loss)):
-            if metric.update_count == 0:
-                names = ", ".join(list(self.unreadable)[:3])
-                raise ValueError(
-                    expected(
-                        f"{name} data", "readable images", Words(f"none in an epoch ({names} ...)")
-                    )
-                )
+        seen, trained = self.tallies.of_training()
+        self._check_readable("training", seen)
         self.rows.append(
             {
                 "epoch": float(self.current_epoch + 1),
                 "lr": self._lr,
-                "train_loss": float(self.train_loss.compute() / self.train_count.compute()),
-                "train_top1": float(self.train_top1.compute()),
+                **trained,
                 **self._validated(),
                 "seconds": time.perf_counter() - self._epoch_start,
             }
         )
-        self._forget()
+        self.tallies.forget()
 
     def on_validation_epoch_end(self) -> None:
         """Keep what the network could do before the first step, where that is measured."""
         if self.trainer.sanity_checking:
             self.start = self._validated()
-            self._forget()
+            self.tallies.forget()
 
     def _validated(self) -> dict[str, float]:
-        images = self.val_images = round(float(self.val_count.compute()))
-        return {
-            "val_loss": float(self.val_loss.compute()) / images,
-            # The metrics divide in float32: the fraction of whole images is exact.
-            "val_top1": round(float(self.val_top1.compute()) * images) / images,
-            "val_top5": round(float(self.val_top5.compute()) * images) / images,
-        }
+        self.val_images, columns = self.tallies.of_validation()
+        self._check_readable("validation", self.val_images)
+        return columns
 
-    def _forget(self) -> None:
-        for metric in self._metrics().values():
-            metric.reset()
+    def _check_readable(self, split: str, images: int) -> None:
+        if images == 0:
+            names = ", ".join(list(self.unreadable)[:3])
+            got = Words(f"none in an epoch ({names} ...)")
+            raise ValueError(expected(f"{split} data", "readable images", got))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set the learning rate of the step: a function of the step and of the rows so far."""
+        """Set the learning rate of the step: a function of its place and of the rows so far."""
         train = self.recipe.train
         steps = steps_per_epoch(self.trainer)
-        factor = lr_factor(train, self.global_step, steps, self.history)
+        factor = lr_factor(train, step_of(self.trainer, batch_idx), steps, self.history)
         self._lr = train.scaled_lr(self.trainer.world_size) * factor
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self._lr
@@ -191,22 +165,16 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the rows, the sums of a half epoch and the unreadable images into the checkpoint."""
-        sums = {
-            name: {
-                "state": {key: value.cpu() for key, value in metric.metric_state.items()},
-                "updates": metric._update_count,
-            }
-            for name, metric in self._metrics().items()
-        }
+        seconds = time.perf_counter() - self._epoch_start
+        half = {"processes": gathered(self.tallies.states()), "seconds": seconds}
+        for share in gathered(self.unreadable):
+            self.unreadable.update(share)
         checkpoint["foveate"] = {
             "rows": self.rows,
             "start": self.start,
             "unreadable": dict(self.unreadable),
             "val_images": self.val_images,
-            "half": {
-                "processes": gathered(sums),
-                "seconds": time.perf_counter() - self._epoch_start,
-            },
+            "half": half if self.within_epoch else None,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -217,27 +185,23 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         self.val_images = int(kept["val_images"])
         self._half = kept["half"]
 
-    def _metrics(self) -> dict[str, Any]:
-        return {
-            name: getattr(self, name)
-            for name in (
-                "train_loss",
-                "train_count",
-                "train_top1",
-                "val_loss",
-                "val_count",
-                "val_top1",
-                "val_top5",
-            )
-        }
-
     def _note_unreadable(self, batch: Batch) -> None:
         self.unreadable.update(dict(batch["unreadable"]))
+
+    def _least(self) -> int:
+        """Return how many images a batch norm can train on: one, where others share theirs."""
+        return 1 if self.recipe.train.sync_bn and self.trainer.world_size > 1 else 2
 
     def _no_loss(self) -> Tensor | None:
         """Return nothing, or, where other processes wait for gradients, a loss of zero."""
         if self.trainer.world_size == 1:
             return None
+        if self.recipe.train.sync_bn:
+            # The others wait in every norm, too: blank images stand in, and weigh nothing.
+            side = self.recipe.data.size
+            blank = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=self.device)
+            logits: Tensor = self._call[0](self._prepared(blank))
+            return logits.float().sum() * 0
         return (
             torch.stack([p.sum() for p in self.network.parameters() if p.requires_grad]).sum() * 0
         )

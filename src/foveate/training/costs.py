@@ -47,6 +47,8 @@ def control_width(study: Study, classes: int) -> tuple[float | None, str]:
         return None, "no attention is compared"
     if model.pretrained:
         return None, "published weights exist for the published width only"
+    if model.weights is not None:
+        return None, "trained weights fit the width that they were trained at"
     target = max(parameters(build_label(study, label, classes)) for label in study.gated)
     try:
         width = widen_to(model.name, target, num_classes=classes, stem=model.stem)

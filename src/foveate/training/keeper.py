@@ -47,7 +47,10 @@ class Keeper(Checkpoint):  # type: ignore[misc]
         batches, every = int(trainer.num_training_batches), trainer.accumulate_grad_batches
         # Half a step cannot be resumed, and the end of the epoch has its own checkpoint.
         if batch_idx + 1 < batches and (batch_idx + 1) % every == 0 and self._is_due(trainer):
+            module = _classifier(pl_module)
+            module.within_epoch = True
             self._save_last(trainer)
+            module.within_epoch = False
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
         train = _classifier(trainer.lightning_module).recipe.train
@@ -76,28 +79,27 @@ class Keeper(Checkpoint):  # type: ignore[misc]
         is_last = len(rows) == train.epochs or trainer.should_stop
         due = self._time_has_passed(trainer)
         fresh = train.keep_checkpoints if is_last else due
-        if fresh:
-            self._save_last(trainer)
         wanted = train.keep == "best" or train.keep_checkpoints
-        if wanted and best_of(train, module.history) == len(rows) - 1:
-            self._save_best(trainer, fresh)
+        is_best = wanted and best_of(train, module.history) == len(rows) - 1
+        # The best one first: a run killed between the two does this epoch again and has it again.
+        if is_best:
+            trainer.save_checkpoint(self.run.best_checkpoint, weights_only=not fresh)
+        if fresh:
+            self._save_last(trainer, is_best)
 
     def _end_early(self, trainer: pl.Trainer, module: Classifier) -> None:
         if should_stop(module.recipe.train, module.history):
             trainer.should_stop = True
 
-    def _save_last(self, trainer: pl.Trainer) -> None:
+    def _save_last(self, trainer: pl.Trainer, is_best: bool = False) -> None:
+        """Save the last checkpoint: a second name of the best one, or a file of its own."""
         if trainer.is_global_zero:
             keep_previous(self.run)
-        trainer.save_checkpoint(self.run.last_checkpoint)
-        self._written = time.monotonic()
-
-    def _save_best(self, trainer: pl.Trainer, fresh: bool) -> None:
-        """Save the best epoch: a second name of the file just written, or a file of its own."""
-        if not fresh:
-            trainer.save_checkpoint(self.run.best_checkpoint, weights_only=True)
+        if not is_best:
+            trainer.save_checkpoint(self.run.last_checkpoint)
         elif trainer.is_global_zero:
-            second_name(self.run.last_checkpoint, self.run.best_checkpoint)
+            second_name(self.run.best_checkpoint, self.run.last_checkpoint)
+        self._written = time.monotonic()
 
     def _warn_once(self, module: Classifier) -> None:
         """Warn of unreadable images and of a loss that is not finite, once each."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import torch
@@ -10,20 +9,18 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 from foveate.core import Words, expected, require
+from foveate.training.ranks import launched
 from foveate.training.recipe import TrainSection
 
 
 def processes(train: TrainSection) -> tuple[int, int]:
     """Return (devices of this node, nodes), from the launcher if there is one, else the recipe.
 
-    A launcher is ``torchrun`` (``LOCAL_WORLD_SIZE`` and ``WORLD_SIZE``) or ``srun`` with one task
-    per device (``SLURM_NTASKS_PER_NODE`` and ``SLURM_NNODES``).
-
     Raises:
         ValueError: If the recipe asks for more than one process and the launcher for another
-            number.
+            number; or as ``launched``.
     """
-    found = _launched()
+    found = launched()
     if found is None:
         return train.devices, train.nodes
     asked = train.devices, train.nodes
@@ -37,22 +34,6 @@ def processes(train: TrainSection) -> tuple[int, int]:
             )
         )
     return found
-
-
-def _launched() -> tuple[int, int] | None:
-    environment = os.environ
-    if "TORCHELASTIC_RUN_ID" in environment and "LOCAL_WORLD_SIZE" in environment:
-        local = int(environment["LOCAL_WORLD_SIZE"])
-        return local, int(environment["WORLD_SIZE"]) // local
-    # An interactive shell on a cluster has these variables too, but no number of a task.
-    if "SLURM_PROCID" in environment and environment.get("SLURM_JOB_NAME") not in _SHELLS:
-        tasks = environment.get("SLURM_NTASKS_PER_NODE", "")
-        if tasks.isdecimal():
-            return int(tasks), int(environment.get("SLURM_NNODES", "1"))
-    return None
-
-
-_SHELLS = (None, "bash", "interactive", "zsh", "sh")
 
 
 def strategy(world: int, train: TrainSection) -> Any:

@@ -62,6 +62,11 @@ class InMemory(ImageDataset):
         """Return the name in the source."""
         return self.source.name_of(index)
 
+    @property
+    def blocks(self) -> tuple[range, ...] | None:
+        """The blocks of the source: the order must not depend on what is kept in memory."""
+        return self.source.blocks
+
 
 def open_data(data: DataSection) -> tuple[ImageDataset, ImageDataset]:
     """Open the training and the validation images of a recipe; small ones are kept in memory.

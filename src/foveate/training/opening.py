@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -9,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from foveate.surgery import set_openness_
-from foveate.training.schedule import steps_per_epoch
+from foveate.training.schedule import step_of, steps_per_epoch
 
 
 class Opening(Callback):  # type: ignore[misc]
@@ -18,34 +19,36 @@ class Opening(Callback):  # type: ignore[misc]
     The value is a function of the step, so a resumed run goes on where it was.
 
     Args:
-        network: The network with attention inserted by ``start="identity"``.
+        networks: The network with attention inserted by ``start="identity"``, and what is averaged
+            from it: an average of the line would lag behind it.
         epochs: After how many epochs the attention is fully open.
     """
 
-    def __init__(self, network: nn.Module, epochs: float) -> None:
-        self.network, self.epochs = network, epochs
+    def __init__(self, networks: Sequence[nn.Module], epochs: float) -> None:
+        self.networks, self.epochs = networks, epochs
         self._value: float | None = None
-        for name, parameter in network.named_parameters():
-            if name.endswith("openness"):
-                # The schedule alone moves it: the optimizer would push it off the line.
-                parameter.requires_grad_(False)
+        for network in networks:
+            for name, parameter in network.named_parameters():
+                if name.endswith("openness"):
+                    # The schedule alone moves it: the optimizer would push it off the line.
+                    parameter.requires_grad_(False)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Set the openness of this step."""
-        self._open(trainer)
+        self._open(step_of(trainer, batch_idx) / steps_per_epoch(trainer))
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set the openness that the steps so far have earned: fully open at the end of the line."""
-        self._open(trainer)
+        """Set the openness that the epochs so far have earned: fully open at the end of the line.
 
-    def _open(self, trainer: pl.Trainer) -> None:
-        value = 0.0
-        # A network that is measured before its first step is closed; Lightning does not know yet
-        # how many batches there will be.
-        if trainer.global_step:
-            value = min(1.0, trainer.global_step / (self.epochs * steps_per_epoch(trainer)))
+        A network that is measured before its first step is closed.
+        """
+        self._open(0.0 if trainer.sanity_checking else trainer.current_epoch + 1.0)
+
+    def _open(self, epochs: float) -> None:
+        value = min(1.0, epochs / self.epochs)
         if value != self._value:
-            set_openness_(self.network, value)
+            for network in self.networks:
+                set_openness_(network, value)
             self._value = value

@@ -85,17 +85,20 @@ class TrainSection(Section):
     """How the network is trained.
 
     The step: ``batch_size`` images in each of ``devices`` x ``nodes`` processes (a launcher such as
-    ``torchrun`` overrules these two), ``accumulate`` batches to an optimizer step. ``lr`` left out
-    is 0.1 x batch size / 256 for SGD and 0.001 for AdamW. With ``lr_batch`` the rate is multiplied
-    by (images of a step, all processes together) / ``lr_batch``: the linear scaling rule of Goyal
-    et al., arXiv:1706.02677, under which one recipe serves any number of devices.
+    ``torchrun`` overrules these two), ``accumulate`` batches to an optimizer step; each counts for
+    1 / ``accumulate``, also in the step of those left over at the end of an epoch. ``lr`` left out
+    is 0.1 x (``lr_batch``, else ``batch_size``) / 256 for SGD and 0.001 for AdamW. With
+    ``lr_batch`` the rate is multiplied by (images of a step, all processes together) /
+    ``lr_batch``: the linear scaling rule of Goyal et al., arXiv:1706.02677, under which one recipe
+    serves any number of devices.
 
     The course: warm-up, then ``schedule``; a run that is no longer than its warm-up never reaches
     its rate. ``"exponential"`` multiplies by ``gamma`` after every epoch, ``"step"`` at every one
     of the ``milestones``. In the first ``gates_first`` epochs, at a constant rate, only the
     inserted attention and a fresh classifier learn; then the optimizer starts anew, everything
-    learns, and the schedule runs over the epochs that are left. ``early_stop`` ends a run after
-    that many epochs without a better ``monitor``.
+    learns, and the schedule runs over the epochs that are left. That is for a base that starts from
+    trained weights: a random one is frozen all the same. ``early_stop`` ends a run after that many
+    epochs without a better ``monitor``, ``gates_first`` not counted.
 
     The loss: ``mixup`` and ``cutmix`` are the parameters of their Beta distributions, 0 for none;
     with both, one of the two is drawn for each batch. ``ema_decay``: evaluate and keep the
@@ -109,7 +112,7 @@ class TrainSection(Section):
     """
 
     epochs: int = Field(default=10, ge=1)
-    batch_size: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=64, ge=2)
     accumulate: int = Field(default=1, ge=1)
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: float | None = Field(default=None, gt=0)
@@ -149,7 +152,7 @@ class TrainSection(Section):
         """The peak learning rate, with the optimizer's default where none is given."""
         if self.lr is not None:
             return self.lr
-        return 1e-3 if self.optimizer == "adamw" else 0.1 * self.batch_size / 256
+        return 1e-3 if self.optimizer == "adamw" else 0.1 * (self.lr_batch or self.batch_size) / 256
 
     def scaled_lr(self, processes: int) -> float:
         """The peak learning rate for this number of processes, see ``lr_batch``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,11 @@ class RunFolder:
     def previous_checkpoint(self) -> Path:
         """The checkpoint before the last one, for when that one is damaged."""
         return self.path / "checkpoints" / "previous.ckpt"
+
+    @property
+    def damaged_checkpoint(self) -> Path:
+        """Where a damaged last checkpoint is set aside until the run is finished."""
+        return self.path / "checkpoints" / "damaged.ckpt"
 
     @property
     def best_checkpoint(self) -> Path:
@@ -220,9 +226,19 @@ class RunFolder:
     def start(self, recipe: Recipe) -> None:
         """Make the folder and put the recipe into it, unless it is there."""
         self.path.mkdir(parents=True, exist_ok=True)
+        # What a process that was killed had begun to write: each as large as a checkpoint.
+        for begun in (self.path / "checkpoints").glob(".*.tmp"):
+            begun.unlink(missing_ok=True)
         if not self.config_path.is_file():
             recipe.save(self.config_path)
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write the result, which finishes the run."""
         write_json(self.result_path, result)
+
+    def tidy(self) -> None:
+        """Remove from a finished run what only an unfinished one needs."""
+        self.previous_checkpoint.unlink(missing_ok=True)
+        self.damaged_checkpoint.unlink(missing_ok=True)
+        if not self.recipe.train.keep_checkpoints:
+            shutil.rmtree(self.path / "checkpoints", ignore_errors=True)

@@ -57,6 +57,16 @@ def steps_per_epoch(trainer: Any) -> int:
     return max(1, -(-int(trainer.num_training_batches) // int(trainer.accumulate_grad_batches)))
 
 
+def step_of(trainer: Any, batch_idx: int) -> int:
+    """Return the place of a batch's optimizer step in the run.
+
+    It is counted from the epoch and not from the steps made, so that a run that goes on with
+    another number of processes, whose epochs have other lengths, keeps its place in the schedule.
+    """
+    steps = steps_per_epoch(trainer)
+    return int(trainer.current_epoch) * steps + batch_idx // int(trainer.accumulate_grad_batches)
+
+
 def plateaus(train: TrainSection, history: Sequence[float]) -> int:
     """Count how often the monitored value failed to improve for more than ``patience`` epochs."""
     count, waited, best = 0, 0, None
@@ -71,11 +81,14 @@ def plateaus(train: TrainSection, history: Sequence[float]) -> int:
 
 
 def should_stop(train: TrainSection, history: Sequence[float]) -> bool:
-    """Tell whether ``early_stop`` ends a run with this monitored value of each epoch so far."""
-    if train.early_stop is None:
+    """Tell whether ``early_stop`` ends a run with this monitored value of each epoch so far.
+
+    The epochs of ``gates_first`` do not count: what comes after them is another training.
+    """
+    counted = history[train.gates_first :]
+    if train.early_stop is None or not counted:
         return False
-    since = len(history) - 1 - best_of(train, history)
-    return since >= train.early_stop
+    return len(counted) - 1 - best_of(train, counted) >= train.early_stop
 
 
 def best_of(train: TrainSection, history: Sequence[float]) -> int:

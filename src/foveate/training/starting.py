@@ -91,10 +91,10 @@ def take_weights_(network: nn.Module, folder: str | Path) -> list[str]:
     wanted = {
         key: value for key, value in network.state_dict().items() if not is_inserted_path(key)
     }
-    fresh = {key for key in wanted if key in given and given[key].shape != wanted[key].shape}
-    strange = sorted(
-        (wanted.keys() ^ given.keys()) | {key for key in fresh if not _is_head(key, network)}
-    )
+    sizes = tuple(int(one.foveate_spec["num_classes"]) for one in (trained, network))  # type: ignore[index, call-overload, arg-type]
+    differ = {key for key in wanted.keys() & given.keys() if given[key].shape != wanted[key].shape}
+    fresh = {key for key in differ if _is_head(given[key], wanted[key], sizes)}
+    strange = sorted((wanted.keys() ^ given.keys()) | (differ - fresh))
     if strange:
         raise ValueError(
             expected(
@@ -110,22 +110,21 @@ def take_weights_(network: nn.Module, folder: str | Path) -> list[str]:
     return sorted(fresh)
 
 
-def _is_head(key: str, network: nn.Module) -> bool:
-    """Whether a weight belongs to the classifier."""
-    return key in _classifier_of(network)
+def _is_head(given: Tensor, wanted: Tensor, classes: tuple[int, ...]) -> bool:
+    """Whether a weight differs by the number of classes alone, which classifiers have first."""
+    return (len(given), len(wanted)) == classes and given.shape[1:] == wanted.shape[1:]
 
 
 def _classifier_of(network: nn.Module) -> list[str]:
-    """Name the parameters of the last layer that maps features to classes."""
-    layers = [
-        name
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and not is_inserted_path(name)
-    ]
-    if not layers:
-        return []
-    last: Any = network.get_submodule(layers[-1])
-    return [f"{layers[-1]}.{name}" for name, _ in last.named_parameters()]
+    """Name the parameters of the classifier, or of the classifiers, of a network of timm."""
+    found: Any = network.get_classifier()  # type: ignore[operator]
+    heads = found if isinstance(found, tuple) else (found,)
+    own = {id(parameter) for head in heads for parameter in head.parameters()}
+    names = [name for name, parameter in network.named_parameters() if id(parameter) in own]
+    if not names:
+        kind = type(network).__name__
+        raise ValueError(expected("pretrained", "a network that tells its classifier", Words(kind)))
+    return names
 
 
 def _listed(names: list[str]) -> str:

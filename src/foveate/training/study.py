@@ -35,6 +35,10 @@ _WITHOUT_ATTENTION: dict[str, Any] = {
 }
 
 
+# What a run does with the images that all share.
+_FREE_DATA = ("data.augment", "data.mean", "data.std")
+
+
 class LatencySection(Section):
     """How latency is measured: batch size, most rounds, untimed rounds, and a bound in seconds.
 
@@ -125,7 +129,7 @@ class Study(Section):
                 if variant.attention != PLAIN or not variant.changes:
                     check_options(attention_spec(variant.attention), variant.options)
                 if variant.changes:
-                    self.recipe_for(label, 0)
+                    problems += _changes_problems(label, variant, self.recipe_for(label, 0))
             except ValueError as error:
                 problems.append(str(error))
         problems += [_label_problem(label, self) for label in self.variants]
@@ -176,8 +180,9 @@ class Study(Section):
             if variant.where is not None:
                 changes["model.where"] = variant.where
         changes |= variant.changes
-        if self.recipe.model.weights is not None:
-            changes["model.weights"] = self.recipe.model.weights.replace("{seed}", str(seed))
+        weights = changes.get("model.weights", self.recipe.model.weights)
+        if isinstance(weights, str):
+            changes["model.weights"] = weights.replace("{seed}", str(seed))
         if label == CONTROL and width is not None:
             changes["model.width"] = width
         return self.recipe.changed(**changes)
@@ -185,6 +190,18 @@ class Study(Section):
     def save(self, path: str | Path) -> None:
         """Write the study as TOML, in one piece or not at all."""
         write_toml(Path(path), self.model_dump(mode="json", exclude_none=True))
+
+
+def _changes_problems(label: str, variant: Variant, recipe: Recipe) -> list[str]:
+    """Say which changes of a variant a study cannot keep: its images and its one device."""
+    problems = [
+        f"variant {label!r} cannot change {key}: all runs of a study share their images"
+        for key in variant.changes
+        if key.startswith("data.") and key not in _FREE_DATA
+    ]
+    if recipe.train.devices * recipe.train.nodes > 1:
+        problems.append(f"variant {label!r}: a study runs on one device")
+    return problems
 
 
 def _label_problem(label: str, study: Study) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,16 @@ from foveate.training import environment
 from foveate.training.averaging import FollowAverage
 from foveate.training.checkpoints import AtomicCheckpointIO, sound_checkpoint
 from foveate.training.classifier import Classifier
+from foveate.training.draws import mix
 from foveate.training.keeper import Keeper
 from foveate.training.launch import processes, share_batch_norms_, strategy
 from foveate.training.loading import ImageData
 from foveate.training.opening import Opening
 from foveate.training.phases import GatesFirst
 from foveate.training.progress import Reporter, ShowProgress
-from foveate.training.quiet import interruptible, is_main_process, quiet, seed_all, seeded
+from foveate.training.quiet import interruptible, quiet, seed_all, seeded
 from foveate.training.random_states import RandomStates
+from foveate.training.ranks import is_main_process, rank
 from foveate.training.recipe import Recipe
 from foveate.training.run_folder import RunFolder
 from foveate.training.schedule import best_of
@@ -106,8 +108,10 @@ def train(
     main = is_main_process()
     if main:
         run.check(recipe, resume=resume)
-        if run.is_finished:
-            return run
+    if run.is_finished:
+        if main:
+            run.tidy()
+        return run
     with interruptible(), quiet(), seeded(recipe.seed):
         images = ImageData(recipe, data)
         begun = start(recipe.model, len(images.classes), recipe.data.size)
@@ -153,14 +157,14 @@ def _fit(
     )
     checkpoint = sound_checkpoint(run)
     # The first weights must not decide what dropout draws: networks differ in how many they have.
-    seed_all(recipe.seed)
+    seed_all(recipe.seed if rank() == 0 else mix(recipe.seed, 0, rank()))
     started = time.perf_counter()
     try:
         with told_by((images.desks, images.val_desks), (images.train_set, images.val_set)):
             trainer.fit(module, datamodule=images, ckpt_path=checkpoint)
     except SystemExit:
-        if not watch.interrupted:
-            raise
+        # Lightning leaves by this way, with status 0, after Ctrl-C and after SIGTERM.
+        raise Interrupted(_how_to_go_on(run, recipe)) from None
     if watch.interrupted:
         raise Interrupted(_how_to_go_on(run, recipe))
     if trainer.is_global_zero:
@@ -187,7 +191,8 @@ def _callbacks(
     if plan.gates_first:
         callbacks.append(GatesFirst(module.network, plan.gates_first, begun.fresh))
     if model.attention != "none" and model.start == "identity" and model.opening == "linear":
-        callbacks.append(Opening(module.network, model.opening_epochs))
+        networks = dict.fromkeys([module.network, module.kept])
+        callbacks.append(Opening(list(networks), model.opening_epochs))
     if module.average is not None:
         callbacks.append(FollowAverage(module.network, module.average))
     return [*callbacks, Keeper(run)]
@@ -204,14 +209,13 @@ def _finish(
     best = best_of(recipe.train, module.history) + 1
     row = module.rows[-1]
     network = module.kept
-    if recipe.train.keep == "best" and best < len(module.rows):
-        row = module.rows[best - 1]
-        checkpoint = AtomicCheckpointIO().load_checkpoint(run.best_checkpoint)
-        module.load_state_dict(checkpoint["state_dict"])
+    kept = recipe.train.keep
+    if kept == "best" and best < len(module.rows):
+        if _take_best(run, module, best):
+            row = module.rows[best - 1]
+        else:
+            kept = "last"
     save(network.eval(), run.path)
-    run.previous_checkpoint.unlink(missing_ok=True)
-    if not recipe.train.keep_checkpoints:
-        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
     noted = run.environment or environment.describe(recipe.seed)
     write_json(run.environment_path, {**noted, "ended": environment.timestamp()})
     run.write_result(
@@ -229,11 +233,34 @@ def _finish(
             "seconds": sum(entry["seconds"] for entry in module.rows),
             "seconds_here": seconds,
             "best_epoch": best,
-            "weights": recipe.train.keep,
+            "weights": kept,
             "start": _plain_names(module.start),
             "params": sum(parameter.numel() for parameter in network.parameters()),
         }
     )
+    run.tidy()
+
+
+def _take_best(run: RunFolder, module: Classifier, best: int) -> bool:
+    """Load the weights of the best epoch; tell, and leave the last ones, where they are lost.
+
+    A run killed at the wrong moment may do an epoch again, and on a GPU to another end.
+    """
+    try:
+        checkpoint = AtomicCheckpointIO().load_checkpoint(run.best_checkpoint)
+        rows = checkpoint["foveate"]["rows"]
+    except (OSError, ValueError):
+        rows = []
+    names = [name for name in module.rows[best - 1] if name != "seconds"]
+    if len(rows) != best or any(rows[-1][name] != module.rows[best - 1][name] for name in names):
+        warnings.warn(
+            f"{run.best_checkpoint} does not hold epoch {best}, the best one: the run ends with the"
+            " weights of its last epoch",
+            stacklevel=2,
+        )
+        return False
+    module.load_state_dict(checkpoint["state_dict"])
+    return True
 
 
 def _plain_names(start: dict[str, float] | None) -> dict[str, float | None] | None:
