@@ -1,5 +1,6 @@
 """Members of tar archives found once and read in place."""
 
+import io
 import os
 import tarfile
 
@@ -144,3 +145,51 @@ def test_a_file_that_ends_too_early_is_named(tmp_path):
     assert read_range(tmp_path / "x", 1, 4) == b"2345"
     with pytest.raises(OSError, match=r"x expects 5 bytes at 1; got 4: it was cut short"):
         read_range(tmp_path / "x", 1, 5)
+
+
+def add(archive, name, content=b"", **fields):
+    header = tarfile.TarInfo(name)
+    header.size = len(content)
+    for field, value in fields.items():
+        setattr(header, field, value)
+    archive.addfile(header, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_hard_link_is_the_file_that_it_leads_to(tmp_path, tar_of, nested):
+    file = tmp_path / "a.tar"
+    with tarfile.open(file, "w") as archive:
+        add(archive, "./x/one.bin", b"1" * 700)
+        add(archive, "./x/two.bin", type=tarfile.LNKTYPE, linkname="./x/one.bin")
+    if nested:
+        tar_of({"c.tar": file.read_bytes()}, file)
+    index = scan_tar(file, nested=nested)
+    place = index.find("c/x/two.bin" if nested else "x/two.bin")
+    assert len(index) == 2
+    assert read_range(file, *index.span(place)) == b"1" * 700
+
+
+def test_a_hard_link_to_nothing_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        add(archive, "two.bin", type=tarfile.LNKTYPE, linkname="elsewhere.bin")
+    with pytest.raises(ValueError, match=r"two\.bin, a link to elsewhere\.bin"):
+        scan_tar(tmp_path / "a.tar")
+
+
+def test_of_files_of_one_name_the_last_counts(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        add(archive, "one.bin", b"old, and longer")
+        add(archive, "two.bin", b"two")
+        add(archive, "./one.bin", b"new")
+    index = scan_tar(tmp_path / "a.tar")
+    assert len(index) == 2
+    assert contents(tmp_path / "a.tar", index) == {"one.bin": b"new", "two.bin": b"two"}
+
+
+def test_a_sparse_member_is_refused_because_it_is_no_range(tmp_path):
+    content = b"x" * 512
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        sparse = {"GNU.sparse.map": "4096,512", "GNU.sparse.size": "8192"}
+        add(archive, "hole.bin", content, pax_headers=sparse)
+    with pytest.raises(ValueError, match=r"files in one piece; got hole\.bin"):
+        scan_tar(tmp_path / "a.tar")

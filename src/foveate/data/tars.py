@@ -24,7 +24,7 @@ from foveate.core import Words, expected
 from foveate.core.files import write_with
 from foveate.data.cached import cache_folder, locked
 
-_FORMAT = 1
+_FORMAT = 2
 _END = bytes(tarfile.BLOCKSIZE)
 
 
@@ -69,7 +69,8 @@ def read_range(file: Path, offset: int, size: int) -> bytes:
     Raises:
         OSError: If it cannot be read, or ends before.
     """
-    with file.open("rb", buffering=0) as handle:
+    # With a buffer: one system call may answer with less than it was asked for.
+    with file.open("rb") as handle:
         handle.seek(offset)
         content = handle.read(size)
     if len(content) != size:
@@ -79,10 +80,10 @@ def read_range(file: Path, offset: int, size: int) -> bytes:
 
 
 def tar_members(handle: IO[bytes], who: str) -> Iterator[tarfile.TarInfo]:
-    """Yield the regular, visible files of an uncompressed tar.
+    """Yield the regular, visible files of an uncompressed tar, and hard links to such.
 
     Raises:
-        ValueError: If it is compressed, broken, or cut short anywhere.
+        ValueError: If it is compressed, broken, or cut short anywhere, or a file in it is sparse.
     """
     start = handle.read(4)
     handle.seek(0)
@@ -94,7 +95,12 @@ def tar_members(handle: IO[bytes], who: str) -> Iterator[tarfile.TarInfo]:
             while (member := archive.next()) is not None:
                 # Its list of all members would take a kilobyte for each.
                 archive.members.clear()  # type: ignore[attr-defined]
-                if member.isreg() and not Path(member.name).name.startswith("."):
+                if member.issparse():
+                    got = Words(f"{member.name}, which lies there in parts")
+                    remedy = "write the tar again without --sparse"
+                    raise ValueError(expected(who, "files in one piece", got, remedy))
+                visible = not Path(member.name).name.startswith(".")
+                if visible and (member.isreg() or member.islnk()):
                     yield member
             # tarfile takes a broken header for the end: the end is two blocks of zeros.
             handle.seek(archive.offset)
@@ -117,29 +123,47 @@ def scan_tar(
 
     Raises:
         OSError: If it cannot be read.
-        ValueError: If it is compressed, broken or cut short.
+        ValueError: If it is compressed, broken or cut short, a file in it is sparse, or a hard
+            link leads nowhere.
     """
-    found: list[tuple[bytes, int, int]] = []
+    found: dict[bytes, tuple[int, int]] = {}
     total = archive.stat().st_size
     with archive.open("rb") as handle:
         for member in tar_members(handle, str(archive)):
-            name, start = member.name.removeprefix("./"), member.offset_data
+            name, start = _plain(member.name), member.offset_data
             if progress is not None:
                 progress(start, total)
-            if not (nested and name.endswith(".tar")):
-                found.append((name.encode(), start, member.size))
+            if not (nested and name.endswith(".tar") and member.isreg()):
+                _note(found, member, str(archive))
                 continue
-            inner = _Part(handle, start, member.size)
-            stem = name.removesuffix(".tar")
-            for file in tar_members(inner, f"{archive}/{name}"):  # type: ignore[arg-type]
-                path = f"{stem}/{file.name.removeprefix('./')}"
-                found.append((path.encode(), start + file.offset_data, file.size))
-    found.sort()
-    return TarIndex(
-        names=np.array([name for name, _, _ in found], dtype=np.bytes_),
-        offsets=np.array([offset for _, offset, _ in found], dtype=np.int64),
-        sizes=np.array([size for _, _, size in found], dtype=np.int64),
-    )
+            inner, who = _Part(handle, start, member.size), f"{archive}/{name}"
+            for file in tar_members(inner, who):  # type: ignore[arg-type]
+                _note(found, file, who, name.removesuffix(".tar") + "/", start)
+    names = sorted(found)
+    spans = np.array([found[name] for name in names], dtype=np.int64).reshape(-1, 2)
+    return TarIndex(np.array(names, dtype=np.bytes_), spans[:, 0].copy(), spans[:, 1].copy())
+
+
+def _note(
+    found: dict[bytes, tuple[int, int]],
+    member: tarfile.TarInfo,
+    who: str,
+    folder: str = "",
+    start: int = 0,
+) -> None:
+    """Note where a file lies; of files of one name the last counts, as when a tar is unpacked."""
+    span = start + member.offset_data, member.size
+    if member.islnk():
+        target = (folder + _plain(member.linkname)).encode()
+        if target not in found:
+            got = Words(f"{member.name}, a link to {member.linkname}, which is not before it")
+            raise ValueError(expected(who, "hard links to files in it", got))
+        span = found[target]
+    found[(folder + _plain(member.name)).encode()] = span
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./")
 
 
 class _Part:
