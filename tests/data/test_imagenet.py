@@ -209,7 +209,9 @@ def test_broken_archives_are_named(archives, devkit):
     with pytest.raises(ValueError, match=text + "synsets with ILSVRC2012_ID"):
         open_dataset(f"imagenet:{archives}", "val")
     kit = archives / "ILSVRC2012_devkit_t12.tar.gz"
-    for content in (kit.read_bytes()[:100], b"", b"text"):
+    whole = kit.read_bytes()
+    flipped = whole[:300] + bytes(255 - byte for byte in whole[300:400]) + whole[400:]
+    for content in (whole[:100], flipped, b"", b"text"):
         kit.write_bytes(content)
         with pytest.raises(ValueError, match=text):
             open_dataset(f"imagenet:{archives}", "val")
@@ -225,6 +227,14 @@ def test_an_unreadable_member_is_named_and_nothing_takes_its_place(
     bad = [item for item in (dataset[k] for k in range(12)) if isinstance(item, Unreadable)]
     assert [(item.index, item.reason) for item in bad] == [(5, "not an image")]
     assert bad[0].name.endswith("img_train.tar/n01443537/n01443537_2.JPEG")
+
+
+def test_an_archive_that_goes_away_stops_the_run_instead_of_every_image(archives):
+    dataset = open_dataset(f"imagenet:{archives}", "train")
+    (archives / "ILSVRC2012_img_train.tar").unlink()
+    with pytest.raises(OSError, match=r"img_train.tar expects an archive that stays") as caught:
+        dataset[0]
+    assert not isinstance(caught.value, FileNotFoundError)
 
 
 def test_missing_data_say_what_to_fetch_where_to_put_it_and_what_is_there(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from foveate.core import Words, expected
 from foveate.data.images import UnreadableImageError, read_image
 from foveate.data.samples import ImageDataset, Sample, Unreadable, check_index
 from foveate.data.tars import TarIndex, read_range
@@ -89,11 +90,21 @@ class TarStore:
         self.archive, self.index, self.folder = archive, index, folder
 
     def read(self, name: str) -> bytes:
-        """Return what the member holds."""
+        """Return what the member holds.
+
+        Raises:
+            FileNotFoundError: If the archive has no such member.
+            OSError: If the archive itself is gone, may not be read, or ends too early.
+        """
         place = self.index.find(self.folder + name)
         if place is None:
             raise FileNotFoundError(self.locate(name))
-        return read_range(self.archive, *self.index.span(place))
+        try:
+            return read_range(self.archive, *self.index.span(place))
+        except (FileNotFoundError, PermissionError) as error:
+            # Nothing that concerns one image alone, which the data set would leave out.
+            rule = "an archive that stays while it is read"
+            raise OSError(expected(str(self.archive), rule, Words(error))) from error
 
     def locate(self, name: str) -> str:
         """Return the path of the archive and that of the member in it."""

@@ -6,6 +6,7 @@ import os
 import re
 import tarfile
 import warnings
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def _devkit_of(root: Path) -> Devkit:
             return read_devkit(*((folder / "data" / name).read_bytes() for name in names))
         if archive.is_file():
             return read_devkit(*_take(archive, [f"{DEVKIT}/data/{name}" for name in names]))
-    except (OSError, EOFError, tarfile.TarError, KeyError, ValueError) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError, ValueError) as error:
         where = str(folder if folder.is_dir() else archive)
         remedy = "fetch ILSVRC2012_devkit_t12.tar.gz again"
         raise ValueError(expected(where, "the devkit of 2012", Words(error), remedy)) from error
