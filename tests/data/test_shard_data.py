@@ -226,6 +226,14 @@ def test_strange_tars_are_refused(tmp_path, tar_of, jpeg):
         tar_of(files, file)
         with pytest.raises(ValueError, match=text):
             index_tars(tmp_path, find_shards(tmp_path))
+    for odd in (b"", b"cat"):
+        # As sorted names, 0 would become class 1.
+        tar_of({"a.jpg": b"", "a.cls": b"0", "b.jpg": b"", "b.cls": odd}, file)
+        with pytest.raises(ValueError, match=rf"numbers or names .*got '{odd.decode()}' and '0'"):
+            index_tars(tmp_path, find_shards(tmp_path))
+    tar_of({"a.jpg": b"", "a.cls": b"cat", "b.jpg": b"", "b.cls": b" \n"}, file)
+    with pytest.raises(ValueError, match=r"numbers or names .*; got ''; correct it"):
+        index_tars(tmp_path, find_shards(tmp_path))
     tar_of({"a.jpg": jpeg(1), "a.cls": b"2"}, file)
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     with pytest.raises(ValueError, match=r"one of 2 classes in each .cls; got '2'; correct class"):
@@ -244,12 +252,28 @@ def test_a_missing_or_broken_index_says_what_to_do(tmp_path, shards):
     wrong["splits"]["train"][0]["labels"][0] = 3
     short = json.loads(file.read_text())
     short["splits"]["train"][0]["sizes"].pop()
+
+    def but(**fields):
+        changed = json.loads(json.dumps(tree))
+        changed["splits"]["train"][0].update(fields)
+        return json.dumps(changed)
+
+    count = len(tree["splits"]["train"][0]["files"])
+    size = tree["splits"]["train"][0]["bytes"]
     for content, text in (
         ("{", "JSONDecodeError"),
         ("[]", "TypeError"),
         (json.dumps(tree | {"format": "x"}), "format 'x'"),
         (json.dumps(wrong), "labels of train-000000.tar beyond 3 classes"),
         (json.dumps(short), "columns of train-000000.tar differ in length"),
+        (but(offsets=[size] * count), f"images beyond the {size} bytes of train-000000.tar"),
+        (but(offsets=[-1] * count), "images beyond"),
+        (but(sizes=[-1] * count), "images beyond"),
+        (but(sizes=[2**63 - 1] * count), "images beyond"),
+        (but(sizes=[2**64] * count), "OverflowError"),
+        (but(name="../train-000000.tar"), r"a shard '\.\./train-000000.tar'"),
+        (but(name="/train-000000.tar"), "a shard '/train"),
+        (but(sha256="../../../" + "0" * 55), "with checksum '../../../000"),
     ):
         file.write_text(content)
         with pytest.raises(ValueError, match=rf"an index of format .*{text}.*make it again"):

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-import numpy as np
-
 from foveate.core import Words, check_ratio, expected
 from foveate.data.cached import cache_folder
 from foveate.data.files import FileDataset
@@ -36,8 +34,9 @@ class ShardDataset(FileDataset):
     ) -> None:
         self.source, self.shards, self.classes = source, tuple(shards), tuple(classes)
         self._starts = list(accumulate((len(shard) for shard in shards), initial=0))
-        labels = [shard.labels for shard in shards]
-        self._labels = tuple(np.concatenate(labels).tolist()) if labels else ()
+        # One object a class: reading a million of them would copy their memory in every worker.
+        numbers = list(range(len(self.classes)))
+        self._labels = tuple(numbers[label] for shard in shards for label in shard.labels.tolist())
 
     @property
     def labels(self) -> Sequence[int]:

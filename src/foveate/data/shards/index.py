@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from foveate.core.files import write_bytes
 
 INDEX = "index.json"
 _FORMAT = "foveate-shards-1"
+_SHA256 = re.compile("[0-9a-f]{64}")
 _COLUMNS = ("labels", "offsets", "sizes")
 
 
@@ -56,16 +58,25 @@ class Shard:
         Raises:
             KeyError: If something is missing.
             TypeError: If something is of another type.
-            ValueError: If the columns differ in length.
+            OverflowError: If a number has more than 64 bits.
+            ValueError: If the columns differ in length, the name leads out of the folder, or an
+                image does not lie in the shard.
         """
         columns = {name: np.array(tree[name], dtype=np.int64) for name in _COLUMNS}
         names = [name.encode() for name in tree["files"]]
+        name, size, sha256 = str(tree["name"]), int(tree["bytes"]), str(tree["sha256"])
         if {len(column) for column in columns.values()} != {len(names)}:
-            raise ValueError(f"columns of {tree['name']} differ in length")
+            raise ValueError(f"columns of {name} differ in length")
+        # Both become paths on this machine, where what was fetched must not choose the folder.
+        if name.startswith("/") or ".." in name.split("/") or not _SHA256.fullmatch(sha256):
+            raise ValueError(f"a shard {name!r} with checksum {sha256!r}")
+        offsets, sizes = columns["offsets"], columns["sizes"]
+        if (offsets < 0).any() or (sizes < 0).any() or (offsets > size - sizes).any():
+            raise ValueError(f"images beyond the {size} bytes of {name}")
         return Shard(
-            str(tree["name"]),
-            int(tree["bytes"]),
-            str(tree["sha256"]),
+            name,
+            size,
+            sha256,
             np.array(names, dtype=np.bytes_),
             *(columns[name] for name in _COLUMNS),
         )
@@ -115,7 +126,7 @@ class ShardIndex:
                     index.classes
                 ):
                     raise ValueError(f"labels of {shard.name} beyond {len(index.classes)} classes")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             rule, remedy = f"an index of format {_FORMAT}", "make it again: foveate shards --index"
             got = Words(f"{type(error).__name__}: {error}")
             raise ValueError(expected(where, rule, got, remedy)) from error

@@ -67,7 +67,8 @@ def index_tars(
 
     Raises:
         OSError: If a shard cannot be read.
-        ValueError: If one is broken, a sample lacks its image or its class, or the class is none.
+        ValueError: If one is broken, a sample lacks its image or its class, the class is none, or
+            numbers and names are mixed without a list of names.
     """
     total = sum(path.stat().st_size for paths in tars.values() for path in paths)
     done = 0
@@ -98,8 +99,14 @@ def _classes(folder: Path, texts: set[str]) -> list[str]:
     listed = folder / CLASSES
     if listed.is_file():
         return [line for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if all(text.isdecimal() for text in texts):
+    numbers = {text for text in texts if text.isdecimal()}
+    if numbers == texts:
         return [str(label) for label in range(1 + max(map(int, texts), default=0))]
+    if numbers or "" in texts:
+        # As names they would count anew, and every number be another class.
+        got = Words(f"{min(texts - numbers)!r}" + (f" and {min(numbers)!r}" if numbers else ""))
+        rule, remedy = "numbers or names in the .cls, in all alike", f"correct it, or add {CLASSES}"
+        raise ValueError(expected(str(folder), rule, got, remedy))
     return sorted(texts)
 
 

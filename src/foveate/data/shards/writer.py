@@ -112,6 +112,8 @@ def _samples(
 ) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield the key of each readable image, and its files by suffix."""
     order: Sequence[int] = range(len(dataset))
+    # Once: a subset makes its labels anew each time.
+    labels = dataset.labels
     if split == "train":
         order = shuffled([str(place) for place in order], _SEED)
     for done, place in enumerate(order, start=1):
@@ -121,7 +123,7 @@ def _samples(
         else:
             written.images += 1
             content, suffix = found
-            label = str(dataset.labels[place]).encode()
+            label = str(labels[place]).encode()
             yield f"{place:08d}", {suffix: content, ".cls": label}
         if progress is not None:
             progress(done, len(dataset))
