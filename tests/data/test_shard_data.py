@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from foveate.data import Unreadable, open_dataset
-from foveate.data.shards import remote
+from foveate.data.shards import open_shards, remote
 from foveate.data.shards.remote import UnreachableError
 from foveate.data.shards.scan import find_shards, index_tars
 from foveate.data.shards.writer import write_shards
@@ -453,6 +453,24 @@ def test_what_a_killed_process_left_does_not_count(memory, shards, own_cache):
     os.utime(other, (1, 1))
     assert torch.equal(dataset[0].image, open_dataset(f"shards:{shards}", "train")[0].image)
     assert [file.name for file in cache.iterdir() if file.suffix != ".lock"] == [name]
+
+
+def test_an_address_keeps_its_query_and_messages_tell_no_secret(server, at_once):
+    url, asked, trouble = server
+    secret = url.replace("//", "//me:word@") + "/?token=abc"
+    dataset = open_dataset(f"shards:{secret}", "train")
+    assert dataset[0].label == dataset.labels[0]
+    assert asked == ["/index.json?token=abc", "/train-000000.tar?token=abc"]
+    assert dataset.name_of(0).startswith(f"{url}/train-000000.tar/")
+    trouble |= {"/train-000001.tar?token=abc": [404], "/train-000002.tar?token=abc": [500] * 9}
+    for block in dataset.blocks[1:3]:
+        with pytest.raises(UnreachableError) as caught:
+            dataset[block.start]
+        assert f"{url}/train-00000" in str(caught.value)
+        assert "word" not in str(caught.value) and "abc" not in str(caught.value)
+    with pytest.raises(ValueError, match="the split 'test' in") as wrong:
+        open_shards(secret, "test")
+    assert "word" not in str(wrong.value) and "abc" not in str(wrong.value)
 
 
 def test_a_busy_web_server_is_asked_again_and_a_missing_file_is_not(server, at_once):

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from foveate.data.cached import locked
 from foveate.data.shards.index import Shard
-from foveate.data.shards.remote import DamagedError, fetch_url, join
+from foveate.data.shards.remote import DamagedError, fetch_url, join, shown
 from foveate.data.shards.scan import file_sha256
 
 _STALE_S = 3600
@@ -51,8 +51,8 @@ class CachedShards:
         self.url, self.folder, self.limit_bytes = url, folder, limit_bytes
 
     def locate(self, shard: Shard) -> str:
-        """Return the URL of the shard."""
-        return join(self.url, shard.name)
+        """Return the URL of the shard, for messages."""
+        return shown(join(self.url, shard.name))
 
     def path(self, shard: Shard) -> Path:
         """Return where a whole copy of the shard lies, fetching it if need be.
@@ -83,7 +83,7 @@ class CachedShards:
                 raise DamagedError("what arrived has another checksum than the index says")
 
         try:
-            fetch_url(self.locate(shard), part, check)
+            fetch_url(join(self.url, shard.name), part, check)
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)

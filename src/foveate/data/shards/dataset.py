@@ -13,7 +13,7 @@ from foveate.data.files import FileDataset
 from foveate.data.samples import check_index
 from foveate.data.shards.cache import CachedShards, LocalShards
 from foveate.data.shards.index import INDEX, Shard, ShardIndex
-from foveate.data.shards.remote import UnreachableError, is_remote, join, read_url
+from foveate.data.shards.remote import UnreachableError, is_remote, join, read_url, shown
 from foveate.data.tars import read_range
 
 _WHO = "shards"
@@ -123,7 +123,7 @@ def open_shards(
     source: LocalShards | CachedShards
     if is_remote(place):
         url = join(place, INDEX)
-        index = ShardIndex.parse(read_url(url), url)
+        index = ShardIndex.parse(read_url(url), shown(url))
         folder = Path(cache).expanduser() if cache else cache_folder() / "shards"
         source = CachedShards(place, folder, int(cache_gb * 1e9))
     else:
@@ -137,7 +137,7 @@ def open_shards(
         source = LocalShards(folder)
     if split not in index.splits:
         got = Words(", ".join(index.splits) or "none")
-        raise ValueError(expected(_WHO, f"the split {split!r} in {place}", got))
+        raise ValueError(expected(_WHO, f"the split {split!r} in {shown(place)}", got))
     if isinstance(source, LocalShards):
         for shard in index.splits[split]:
             _check_local(source.path(shard), shard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,21 +34,42 @@ def is_remote(place: str) -> bool:
 
 
 def join(place: str, name: str) -> str:
-    """Return the URL of ``name`` in the folder ``place``."""
-    return f"{place.rstrip('/')}/{name}"
+    """Return the URL of ``name`` in the folder ``place``; a web address keeps its query.
+
+    Example:
+        >>> join("https://host/pets/?token=a", "index.json"), join("s3://bucket/pets", "index.json")
+        ('https://host/pets/index.json?token=a', 's3://bucket/pets/index.json')
+    """
+    mark = "?" if place.startswith(("http://", "https://")) else "\0"
+    folder, mark, query = place.partition(mark)
+    return f"{folder.rstrip('/')}/{name}{mark}{query}"
 
 
-def persist(what: str, action: Callable[[], T]) -> T:
+def shown(url: str) -> str:
+    """Return a URL as messages name it: without user, password and query, which may be secret.
+
+    Example:
+        >>> shown("https://me:word@host/pets/index.json?token=a")
+        'https://host/pets/index.json'
+    """
+    return re.sub(r"^(\w+://)[^/@]*@", r"\1", url).partition("?")[0]
+
+
+def persist(url: str, action: Callable[[], T]) -> T:
     """Do something that the network may spoil, up to ``ATTEMPTS`` times with growing pauses.
 
     A missing file, one that may not be read, and a full disk of one's own are final at once.
 
     Raises:
-        UnreachableError: If it failed for good; ``what`` and the last reason are named.
+        UnreachableError: If it failed for good; the URL and the last reason are named.
         ImportError: If fsspec lacks a package for this kind of URL; the text names it.
         ValueError: If fsspec does not know this kind of URL.
     """
-    attempt = 0
+    attempt, what = 0, shown(url)
+
+    def plain(text: str) -> str:
+        return text.replace(url, what).replace(url.partition("?")[2] or url, "...")
+
     while True:
         attempt += 1
         try:
@@ -55,14 +77,14 @@ def persist(what: str, action: Callable[[], T]) -> T:
         except (ImportError, ValueError):
             raise
         except (FileNotFoundError, PermissionError) as error:
-            raise _unreachable(what, f"{type(error).__name__}: {error}") from error
+            raise _unreachable(what, plain(f"{type(error).__name__}: {error}")) from error
         # Each back end of fsspec has errors of its own.
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _FULL:
                 remedy = "free some space, or name another cache folder"
-                raise _unreachable(what, str(error), remedy) from error
+                raise _unreachable(what, plain(str(error)), remedy) from error
             if attempt == ATTEMPTS:
-                reason = str(error) or type(error).__name__
+                reason = plain(str(error)) or type(error).__name__
                 raise _unreachable(what, f"{reason} (attempt {attempt})") from error
             time.sleep(WAIT_S * 2 ** (attempt - 1))
 
