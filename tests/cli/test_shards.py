@@ -1,5 +1,7 @@
 """``foveate shards``, as the user calls it."""
 
+import shutil
+
 import pytest
 
 pytest.importorskip("typer")
@@ -42,6 +44,23 @@ def test_an_index_is_made_of_tars_that_lost_theirs(tmp_path, scenes, foveate):
     code, shown, _ = foveate("shards", "--index", out)
     assert code == 0 and "4 classes; train from it" in shown
     assert (out / "index.json").read_bytes() == before
+
+
+@pytest.mark.filterwarnings("ignore:imagenet has")
+def test_nothing_is_written_where_the_splits_do_not_fit_together(tmp_path, foveate):
+    # Both are opened before hours are spent on the first.
+    imagenet = tmp_path / "imagenet"
+    for split, wnids in (("train", "12"), ("val", "123")):
+        for wnid in wnids:
+            folder = imagenet / split / f"n0000000{wnid}"
+            folder.mkdir(parents=True)
+            (folder / "1.JPEG").write_bytes(b"any")
+    code, _, complaint = foveate("shards", f"imagenet:{imagenet}", tmp_path / "out")
+    assert code == 1 and "the same classes in train and val; got 2 in train, 3 in" in complaint
+    shutil.rmtree(imagenet / "val")
+    code, _, complaint = foveate("shards", f"imagenet:{imagenet}", tmp_path / "out")
+    assert code == 1 and "ILSVRC2012_img_val.tar" in complaint
+    assert not (tmp_path / "out").exists()
 
 
 def test_ctrl_c_says_what_was_not_written(tmp_path, scenes, foveate, monkeypatch):

@@ -41,14 +41,22 @@ def shards(
         foveate train recipe.toml --data shards:s3://bucket/imagenet
     """
     from foveate.core import Words, check_choice, expected
+    from foveate.data import open_dataset
 
     if split is not None:
         check_choice("foveate shards", "split", split, ("train", "val"))
     if index is not None and source is None:
         _index(index, split, force, quiet)
     elif source is not None and out is not None and index is None:
-        for part in (split,) if split else ("train", "val"):
-            _write(source, out, part, parse_size(size), force, quiet)
+        limit, parts = parse_size(size), (split,) if split else ("train", "val")
+        # Both before the first is written, which may take hours.
+        opened = {part: open_dataset(source, part) for part in parts}
+        if len({dataset.classes for dataset in opened.values()}) > 1:
+            counts = [f"{len(opened[part].classes)} in {part}" for part in parts]
+            rule, got = "the same classes in train and val", Words(", ".join(counts))
+            raise ValueError(expected("foveate shards", rule, got, "write one with --split"))
+        for part, dataset in opened.items():
+            _write(dataset, out, part, limit, force, quiet)
         typer.echo(f"train from it: --data shards:{out}")
     else:
         rule = "a data set and a folder to make, or --index FOLDER alone"
@@ -76,11 +84,9 @@ def parse_size(text: str) -> int:
     return round(float(found[1]) * scale)
 
 
-def _write(source: str, out: Path, split: str, size: int, force: bool, quiet: bool) -> None:
-    from foveate.data import open_dataset
+def _write(dataset: Any, out: Path, split: str, size: int, force: bool, quiet: bool) -> None:
     from foveate.data.shards.writer import write_shards
 
-    dataset = open_dataset(source, split)
     with _bar(f"writing {split}", len(dataset), quiet) as bar:
         try:
             written = write_shards(
