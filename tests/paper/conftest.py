@@ -15,7 +15,9 @@ FULL = {"imagenet": (1000, 50_000), "cifar100": (100, 10_000), "stanford-dogs": 
 def finished(tmp_path):
     """Write a finished run of a recipe of the repository with some changes."""
 
-    def write(recipe, seed, top1, folder=None, classes=None, images=None, **changes):
+    def write(
+        recipe, seed, top1, folder=None, classes=None, images=None, processes=None, **changes
+    ):
         plan = load_recipe(RECIPES / f"{recipe}.toml").changed(seed=seed, **changes)
         path = tmp_path / "runs" / (folder or f"{plan.name}-seed{seed}")
         path.mkdir(parents=True)
@@ -28,6 +30,8 @@ def finished(tmp_path):
             "classes": [str(one) for one in range(classes or number)],
             "unreadable": [],
         }
+        if processes is not None:
+            (path / "environment.json").write_text(json.dumps({"processes": processes}))
         (path / "result.json").write_text(json.dumps(result))
         return tmp_path / "runs"
 

@@ -4,10 +4,20 @@ import pytest
 
 from foveate.paper import paper_table
 from foveate.paper.ablation import ABLATIONS
-from foveate.paper.accuracy import find_runs
+from foveate.paper.accuracy import accuracy_of, departures, find_runs
 from foveate.paper.figure3 import figure3_png
+from foveate.paper.published import experiments, published_table
 from foveate.report import estimate
 from foveate.training import StudyFolder, default_study
+
+
+def row_of(table, group, label):
+    found = next(one for one in published_table(table).groups if one.name == group)
+    return next(row for row in found.rows if row.label == label)
+
+
+def experiment(name):
+    return experiments()[name]
 
 
 def line(table, group, label):
@@ -40,6 +50,7 @@ def test_one_seed_has_no_interval_and_a_second_run_of_it_does_not_count(finished
     runs = finished("imagenet/resnet18-das", 4, 0.90, folder="b")
     table = paper_table("table1", runs, ("resnet18",))
     assert row(table, "Accuracy", "DAS")[3:] == ("70.00", "80.00", "1")
+    assert f"Another run of seed 4, not counted: {runs / 'b'}" in table.notes
 
 
 @pytest.mark.parametrize(
@@ -56,6 +67,17 @@ def test_one_seed_has_no_interval_and_a_second_run_of_it_does_not_count(finished
         ({"train.optimizer": "adamw"}, "train.optimizer = adamw"),
         ({"train.mixup": 0.2}, "train.mixup = 0.2"),
         ({"data.augment": "randaugment"}, "data.augment = randaugment"),
+        ({"train.momentum": 0.5}, "train.momentum = 0.5"),
+        ({"train.decay_norms": False}, "train.decay_norms = False"),
+        ({"data.mean": (0.5, 0.5, 0.5)}, "data.mean = (0.5, 0.5, 0.5)"),
+        ({"data.std": (0.5, 0.5, 0.5)}, "data.std = (0.5, 0.5, 0.5)"),
+        ({"model.where": "blocks"}, "model.where = blocks"),
+        ({"train.lr": 0.2}, "a learning rate of 0.2"),
+        # The rate follows the batch, but a larger batch is another experiment.
+        ({"train.batch_size": 1024}, "1024 images in a step"),
+        ({"train.accumulate": 4}, "1024 images in a step"),
+        ({"processes": 8}, "2048 images in a step"),
+        ({"train.lr_batch": None, "processes": 2}, "512 images in a step"),
         ({"classes": 2}, "2 of 1000 classes"),
         ({"images": 500}, "measured on 500 of 50000 images"),
     ],
@@ -75,6 +97,41 @@ def test_options_that_are_the_defaults_are_no_difference(finished):
     runs = finished("imagenet/resnet18-das", 0, 0.7, **{"model.options": {"alpha": 0.2}})
     table = paper_table("table1", runs, ("resnet18",))
     assert line(table, "ResNet-18", "DAS")["accuracy"] != "not run"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train.batch_size": 32, "processes": 8},
+        {"train.batch_size": 64, "train.accumulate": 2, "processes": 2},
+        {"train.lr_batch": None},
+        {"train.lr": 0.05, "train.lr_batch": 128},
+        {"model.where": "stages"},
+        {"model.opening": "linear"},  # Of no account without an identity start.
+        {"train.precision": "bf16-mixed", "train.channels_last": True, "data.workers": 2},
+    ],
+    ids=lambda changes: ",".join(map(str, changes)),
+)
+def test_another_way_to_the_same_experiment_counts(finished, changes):
+    runs = find_runs(finished("imagenet/resnet18-das", 0, 0.7, **changes))
+    assert accuracy_of(row_of("table1", "ResNet-18", "DAS"), experiment("imagenet-resnet"), runs)
+
+
+def test_an_attention_may_go_by_its_other_name(finished):
+    changes = {"model.attention": "double_attention"}
+    found = find_runs(finished("imagenet/resnet50-a2", 0, 0.7, **changes))
+    row = row_of("table1", "ResNet-50", "A2-Nets")
+    assert accuracy_of(row, experiment("imagenet-resnet"), found)
+
+
+def test_dogs_that_were_cut_out_are_other_images(finished):
+    options = {"crop": "box"}
+    runs = finished("stanford-dogs/resnet18-das", 0, 0.9, **{"data.options": options})
+    finished("stanford-dogs/resnet18-das", 1, 0.7, **{"data.options": {"crop": "none"}})
+    (run, other) = find_runs(runs)
+    row, dogs = row_of("table3", "Stanford Dogs", "ResNet-18 + DAS"), experiment("stanford-dogs")
+    assert departures(run, row, dogs) == ["crop = box"]
+    assert departures(other, row, dogs) == []
 
 
 def test_a_folder_that_holds_the_whole_data_set_counts_and_other_data_do_not(finished, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -15,16 +16,25 @@ from foveate.data.sources import SOURCES
 from foveate.paper.ablation import ABLATIONS
 from foveate.paper.published import Experiment, Group, PublishedRow
 from foveate.report import Estimate, StudyRecord, estimate, read_study
-from foveate.report.reading import variants_of
+from foveate.report.reading import NONE, variants_of
 from foveate.training import ModelSection, Recipe, RunFolder
 
-# What no experiment of the paper mentions, and so none may use; precision and speed are free.
-_UNUSED: dict[str, Any] = {
+# What all experiments share, and what none mentions, so that none may use it; precision and speed
+# are free.
+_SHARED: dict[str, Any] = {
+    **{"train.momentum": 0.9, "train.decay_norms": True},
     **{"data.limit_train": None, "data.limit_val": None},
     **{"train.warmup_epochs": 0, "train.gates_first": 0, "train.early_stop": None},
     **{"train.label_smoothing": 0, "train.mixup": 0, "train.cutmix": 0},
     **{"train.clip_norm": None, "train.ema_decay": None, "train.keep": "last"},
 }
+
+
+# Options of data that change no image.
+_WHERE_DATA_LIE = ("cache", "cache_gb")
+# Settings that are looked at together: how many images make a step, and at which rate.
+_STEP = ("train.lr", "train.lr_batch")
+_OPENING = ("opening", "opening_epochs")
 
 
 @dataclass(frozen=True)
@@ -35,11 +45,13 @@ class Run:
         path: Its folder.
         recipe: Its recipe.
         result: Its result, fractions.
+        processes: How many processes trained together.
     """
 
     path: Path
     recipe: Recipe
     result: dict[str, Any]
+    processes: int = 1
 
     @property
     def seed(self) -> int:
@@ -60,11 +72,13 @@ class Accuracy:
         top1: Mean over the seeds with its interval, fractions.
         top5: The same for top-5.
         runs: The runs, by seed.
+        repeated: Further runs of these seeds, which do not count.
     """
 
     top1: Estimate
     top5: Estimate
     runs: dict[int, Run]
+    repeated: tuple[Run, ...] = ()
 
     @property
     def scores(self) -> dict[int, float]:
@@ -104,7 +118,11 @@ def find_runs(folder: Path | None) -> list[Run]:
             rule = "the result of a run"
             raise ValueError(expected(str(path), rule, Words(f"no JSON: {error}"))) from None
         if isinstance(result, dict) and {"top1", "top5", "images"} <= result.keys():
-            found.append(Run(path.parent, run.recipe, result))
+            recipe = run.recipe
+            train = recipe.train
+            # A launcher may have started more than the recipe says.
+            noted = (run.environment or {}).get("processes", train.devices * train.nodes)
+            found.append(Run(path.parent, recipe, result, int(noted)))
     return found
 
 
@@ -131,24 +149,27 @@ def accuracy_of(
     """
     if experiment is None:
         return None
-    chosen: dict[int, Run] = {}
-    for run in runs:
-        if is_candidate(run, row, experiment) and not departures(run, row, experiment):
-            chosen.setdefault(run.seed, run)
-    if not chosen:
+    fitting = [
+        run
+        for run in runs
+        if is_candidate(run, row, experiment) and not departures(run, row, experiment)
+    ]
+    if not fitting:
         return None
-    chosen = dict(sorted(chosen.items()))
+    first = {run.seed: run for run in reversed(fitting)}
+    chosen = dict(sorted(first.items()))
     return Accuracy(
         top1=estimate([run.result["top1"] for run in chosen.values()]),
         top5=estimate([run.result["top5"] for run in chosen.values()]),
         runs=chosen,
+        repeated=tuple(run for run in fitting if run is not first[run.seed]),
     )
 
 
 def is_candidate(run: Run, row: PublishedRow, experiment: Experiment) -> bool:
     """Whether a run is of a row's network on its data, under whatever settings."""
-    same = (run.recipe.model.name, run.recipe.model.attention)
-    if same != (row.model.name, row.model.attention):
+    model, wanted = run.recipe.model, row.model
+    if (model.name, _name(model.attention)) != (wanted.name, _name(wanted.attention)):
         return False
     return run.data == experiment.data or _looks_like(run, experiment)
 
@@ -156,18 +177,20 @@ def is_candidate(run: Run, row: PublishedRow, experiment: Experiment) -> bool:
 def departures(run: Run, row: PublishedRow, experiment: Experiment) -> list[str]:
     """What keeps a candidate from standing beside the row, such as ``"train.epochs = 5"``."""
     found = []
-    for key, wanted in {**_UNUSED, **experiment.settings}.items():
-        if key.startswith("model."):
-            continue  # The row's own network says it.
+    for key, wanted in {**_SHARED, **experiment.settings}.items():
+        if key.startswith("model.") or key in _STEP:
+            continue  # The row's own network says the one, and the step is below.
         value = reduce(getattr, key.split("."), run.recipe)
-        if value != wanted:
+        # A list of a file is a tuple of a recipe.
+        if value != wanted and value != (tuple(wanted) if isinstance(wanted, list) else wanted):
             found.append(f"{key} = {value}")
-    model, wanted_model = run.recipe.model, row.model
-    for name in ModelSection.model_fields:
-        if name == "options":
-            found += _other_options(model, wanted_model)
-        elif getattr(model, name) != getattr(wanted_model, name):
-            found.append(f"model.{name} = {getattr(model, name)}")
+    found += _other_step(run, experiment)
+    found += [
+        f"{key} = {value}"
+        for key, value in run.recipe.data.options.items()
+        if key not in _WHERE_DATA_LIE and (key, value) not in (("crop", "none"), ("margin", 0))
+    ]
+    found += _other_model(run.recipe.model, row.model)
     classes = len(run.result.get("classes", ()))
     if classes != experiment.classes:
         found.append(f"{classes} of {experiment.classes} classes")
@@ -197,9 +220,48 @@ def _looks_like(run: Run, experiment: Experiment) -> bool:
     return (classes, images) == (experiment.classes, experiment.images)
 
 
+def _other_step(run: Run, experiment: Experiment) -> list[str]:
+    """What a step of a run does not share with the experiment; its parts may be others."""
+    train = run.recipe.train
+    images = train.batch_size * train.accumulate * run.processes
+    if images != experiment.settings["train.lr_batch"]:
+        return [f"{images} images in a step"]
+    lr = train.scaled_lr(run.processes)
+    same = math.isclose(lr, experiment.settings["train.lr"], rel_tol=1e-9)
+    return [] if same else [f"a learning rate of {lr:g}"]
+
+
+def _other_model(model: ModelSection, wanted: ModelSection) -> list[str]:
+    """How a run's network is built or started otherwise than the row's, defaults filled in."""
+    found = []
+    for name in ModelSection.model_fields:
+        ours, theirs = getattr(model, name), getattr(wanted, name)
+        if name == "options":
+            found += _other_options(model, wanted)
+        elif name == "where" and ours != theirs and not wanted.network:
+            found += [] if _site(model) == _site(wanted) else [f"model.where = {ours}"]
+        elif name == "attention" or (name in _OPENING and model.start == "paper"):
+            continue  # The candidate has it by whichever name; and what starts open opens no more.
+        elif ours != theirs:
+            found.append(f"model.{name} = {ours}")
+    return found
+
+
+def _name(attention: str) -> str:
+    """The name of an attention, whichever of its names is given."""
+    return attention if attention == NONE else attention_spec(attention).name
+
+
+def _site(model: ModelSection) -> str | list[str]:
+    """Where the attention sits, its own place if none is given."""
+    if model.where is not None or model.attention == NONE:
+        return model.where or ""
+    return attention_spec(model.attention).site
+
+
 def _other_options(model: ModelSection, wanted: ModelSection) -> list[str]:
     """Options of a run's attention that are not the row's, defaults filled in."""
-    if model.attention == "none":
+    if model.attention == NONE:
         return []
     defaults = attention_spec(model.attention).options
     ours, theirs = {**defaults, **model.options}, {**defaults, **wanted.options}

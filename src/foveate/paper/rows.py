@@ -163,6 +163,11 @@ def run_notes(
         for name, one in accuracies.items()
         if one
     ]
+    notes += [
+        f"Another run of seed {run.seed}, not counted: {run.path}"
+        for one in accuracies.values()
+        for run in (one.repeated if one else ())
+    ]
     reduced = {run.path: reasons for group in groups for run, reasons in left_out(group, runs)}
     notes += [
         f"Reduced or changed run, not comparable: {path}: {', '.join(reasons)}"
