@@ -39,6 +39,7 @@ def test_without_triton_there_is_a_reason():
 
 
 @pytest.mark.skipif(INTERPRETED, reason="starts an interpreter of its own")
+@pytest.mark.slow
 def test_the_benchmark_for_a_gpu_runs_from_its_checks_to_its_end(tmp_path):
     script, out = HERE.parents[1] / "benchmarks/gpu.py", tmp_path / "gpu.json"
     command = [sys.executable, str(script), "--smoke", "--out", str(out)]
