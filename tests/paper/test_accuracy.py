@@ -157,6 +157,20 @@ def test_changes_are_paired_by_seed(finished):
     assert record["change"]["difference"]["count"] == 3
 
 
+def test_p_values_are_corrected_for_the_rows_of_a_data_set_that_were_run(finished):
+    for seed, (plain, gated, triplet) in enumerate([(60, 62, 61), (62, 65, 62), (61, 65, 63)]):
+        finished("cifar100/resnet18-none", seed, plain / 100)
+        finished("cifar100/resnet18-triplet", seed, triplet / 100)
+        runs = finished("cifar100/resnet18-das", seed, gated / 100)
+    table = paper_table("table3", runs, ("cifar100",))
+    (section,) = table.sections
+    assert "p (Holm)" in section.heads
+    assert row(table, "Change", "ResNet-18 + DAS")[3] == "0.070"
+    assert row(table, "Change", "ResNet-18 + Triplet")[3] == "0.225"
+    change = line(table, "CIFAR-100", "ResNet-18 + DAS")["change"]
+    assert change["p_holm"] == pytest.approx(2 * change["p"])
+
+
 def test_designs_and_norms_find_their_runs(finished):
     base = "stanford-dogs/resnet18-das"
     options = {"norm_before": "batch", "norm_after": "group"}

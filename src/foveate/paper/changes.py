@@ -12,7 +12,8 @@ from foveate.paper.published import Group, PublishedRow, published_table
 from foveate.paper.rows import OURS, accuracy_cells, run_notes, with_interval
 from foveate.paper.selection import chosen_groups
 from foveate.paper.table import NOT_RUN, Cells, Footnotes, PaperTable, Section
-from foveate.report import Comparison, compare
+from foveate.report import Comparison, compare, holm
+from foveate.report.table import p_text
 
 
 def table3(
@@ -37,11 +38,13 @@ def table3(
         cells.append((group.name,))
         ours = {row.label: accuracy_of(row, group.experiment, found) for row in group.rows}
         accuracies |= {f"{group.name} {label}": one for label, one in ours.items()}
+        changes = {row.label: _change(row, group, ours) for row in group.rows}
+        corrected = holm({label: one.p for label, one in changes.items() if one})
         for row in group.rows:
-            change = _change(row, group, ours)
-            cells.append(_cells(row, change, ours[row.label], marks))
-            records.append(_record(row, group, change, ours[row.label]))
-    heads = ("network", "printed", "here", "p", "here: top-1 %", "seeds")
+            change, p = changes[row.label], corrected.get(row.label)
+            cells.append(_cells(row, change, p, ours[row.label], marks))
+            records.append(_record(row, group, change, p, ours[row.label]))
+    heads = ("network", "printed", "here", "p (Holm)", "here: top-1 %", "seeds")
     return PaperTable(
         name=table.name,
         title=table.title,
@@ -65,17 +68,31 @@ def _change(row: PublishedRow, group: Group, ours: dict[str, Accuracy | None]) -
 
 
 def _cells(
-    row: PublishedRow, change: Comparison | None, ours: Accuracy | None, marks: Footnotes
+    row: PublishedRow,
+    change: Comparison | None,
+    p: float | None,
+    ours: Accuracy | None,
+    marks: Footnotes,
 ) -> Cells:
     silent = _plain(row) or row.ours
     printed = OURS if silent else marks.cell(row.paper.get("change"))
     here = with_interval(change.difference, sign=True) if change else NOT_RUN
-    p = f"{change.p:.3f}" if change and change.p is not None else ""
-    return (row.label, printed, "" if _plain(row) else here, p, *accuracy_cells(ours, top5=False))
+    tested = p_text(p) if p is not None else ""
+    return (
+        row.label,
+        printed,
+        "" if _plain(row) else here,
+        tested,
+        *accuracy_cells(ours, top5=False),
+    )
 
 
 def _record(
-    row: PublishedRow, group: Group, change: Comparison | None, ours: Accuracy | None
+    row: PublishedRow,
+    group: Group,
+    change: Comparison | None,
+    p: float | None,
+    ours: Accuracy | None,
 ) -> dict[str, Any]:
     return {
         "group": group.name,
@@ -84,6 +101,6 @@ def _record(
         "attention": row.model.attention,
         "ours": row.ours,
         "paper": {key: figure.record() for key, figure in row.paper.items()},
-        "change": asdict(change) if change else NOT_RUN,
+        "change": {**asdict(change), "p_holm": p} if change else NOT_RUN,
         "accuracy": ours.record() if ours else NOT_RUN,
     }
