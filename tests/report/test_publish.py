@@ -152,6 +152,32 @@ def test_all_pairs_of_words_are_a_grid_with_the_gate_framed(tmp_path):
     assert described(kept).endswith("heat map")
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [["alpha-0.1", "alpha-0.2", "alpha-1"], ["a-a", "a-b", "b-a", "b-b"], ["p", "q"]],
+    ids=["sweep", "grid", "rows"],
+)
+def test_one_seed_shows_no_interval_of_width_0(tmp_path, labels):
+    kept = keep(write_variants(tmp_path / "s", labels, [0.5, 0.6, 0.55]))
+    for one in kept["estimates"].values():
+        one["half_width"] = None
+    figure = figure_of(kept)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    assert not any("\N{PLUS-MINUS SIGN}" in text.get_text() for text in [ax.title, *ax.texts])
+    for drawn in ax.containers:
+        (bars,) = drawn.lines[2]
+        assert not any(segment.size for segment in bars.get_segments())
+
+
+@pytest.mark.parametrize("said", ['start = "identity"', 'position = "before"', 'where = "blocks"'])
+def test_a_gate_that_the_recipe_changes_is_not_called_the_published_one(study, said):
+    path = study / "study.toml"
+    path.write_text(path.read_text().replace("[recipe.model]", f"[recipe.model]\n{said}"))
+    assert said in path.read_text()
+    assert keep(study)["against"] is None
+
+
 def test_a_table_with_sentences_is_set_left():
     assert table(["a", "b"], [["x", "1.0"]]) == "| a | b |\n|---|---:|\n| x | 1.0 |"
     assert "|---|---|" in table(["a", "b"], [["x", "word " * 12]])

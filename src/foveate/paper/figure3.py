@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,8 @@ def _draw_study(ax: Any, study: StudyRecord, color: str) -> None:
     ax.errorbar(
         [alpha for alpha, _ in chosen],
         [100 * one.mean for _, one in chosen],
-        yerr=[100 * (one.half_width or 0) for _, one in chosen],
+        # One seed tells no spread: no interval, and not one of width 0.
+        yerr=[math.nan if one.half_width is None else 100 * one.half_width for _, one in chosen],
         color=color,
         marker="o",
         capsize=3,

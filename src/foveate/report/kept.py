@@ -151,13 +151,19 @@ def _against_gate(study: StudyRecord) -> dict[str, Any] | None:
 def _gate_of(study: StudyRecord) -> str | None:
     """The label of the gate with every option as the paper has it, if the study has one."""
     spec = attention_spec(GATE)
+    model = study.study.get("recipe", {}).get("model", {})
+    if model.get("start", "paper") != "paper" or model.get("position", "after") != "after":
+        return None
+    where = model.get("where")
     for label, variant in variants_of(study.study).items():
-        plain = variant.get("where") in (None, spec.site) and not variant.get("changes")
+        place = variant.get("where") or where
+        plain = place in (None, spec.site) and not variant.get("changes")
         options = variant.get("options", {})
         if plain and variant.get("attention") == GATE and options.items() <= spec.options.items():
             return label
     given = study.study.get("options", {})
-    return GATE if GATE in study.labels and not given.get(GATE) else None
+    usual = where in (None, spec.site) and not given.get(GATE)
+    return GATE if GATE in study.labels and usual else None
 
 
 def _commits(study: StudyRecord) -> list[str]:

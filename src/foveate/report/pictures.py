@@ -5,6 +5,7 @@ Colors are those of Okabe and Ito, which color-blind readers can tell apart.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from statistics import fmean
@@ -95,16 +96,32 @@ def _option(kept: Mapping[str, Any], label: str, word: str, turn: int = 0) -> st
 
 
 def _mean(kept: Mapping[str, Any], label: str) -> tuple[float, float]:
-    """Mean and half width in percent; a half width of 0 where one seed tells of no spread."""
+    """Mean and half width in percent; NaN, which is not drawn, where one seed tells no spread."""
     one = kept["estimates"][label]
-    return 100 * one["mean"], 100 * (one["half_width"] or 0.0)
+    return 100 * one["mean"], _half(one["half_width"])
+
+
+def _half(half_width: float | None) -> float:
+    return math.nan if half_width is None else 100 * half_width
+
+
+def _told(mean: float, half: float) -> str:
+    """A mean, with its half width if that is known."""
+    return f"{mean:.1f}" if math.isnan(half) else f"{mean:.1f} \N{PLUS-MINUS SIGN} {half:.1f}"
+
+
+def _ends(mean: float, half: float) -> tuple[float, float]:
+    """The ends of an interval, as far as an accuracy can reach."""
+    known = 0.0 if math.isnan(half) else half
+    return max(0.0, mean - known), min(100.0, mean + known)
 
 
 def _plain(ax: Any, kept: Mapping[str, Any], along: str) -> None:
     """The plain network as a line with the band of its interval."""
     mean, half = _mean(kept, NONE)
     line, band = (ax.axvline, ax.axvspan) if along == "x" else (ax.axhline, ax.axhspan)
-    band(mean - half, mean + half, color=_GRAY, alpha=0.15, lw=0)
+    if not math.isnan(half):
+        band(mean - half, mean + half, color=_GRAY, alpha=0.15, lw=0)
     line(mean, color=_GRAY, lw=1.2, ls="--", label=NONE)
 
 
@@ -130,11 +147,9 @@ def _rows(kept: Mapping[str, Any]) -> Any:
 
 def _bounded(ax: Any, kept: Mapping[str, Any], labels: list[str]) -> None:
     """Show every seed and as much of the intervals as an accuracy can reach."""
-    ends = [mean + side * half for mean, half in (_mean(kept, la) for la in labels)
-            for side in (-1, 1)]  # fmt: skip
+    ends = [end for label in labels for end in _ends(*_mean(kept, label))]
     seeds = [100 * v for label in labels for v in kept["top1_by_seed"][label].values()]
-    low, high = max(0.0, min(ends)), min(100.0, max(ends))
-    low, high = min(low, *seeds), max(high, *seeds)
+    low, high = min(*ends, *seeds), max(*ends, *seeds)
     room = 0.04 * max(high - low, 1.0)
     ax.set_xlim(low - room, high + room)
 
@@ -151,8 +166,7 @@ def _sweep(kept: Mapping[str, Any]) -> Any:
         seeds = [100 * v for v in kept["top1_by_seed"][label].values()]
         top.plot([value] * len(seeds), seeds, "_", color=_BLUE, ms=9, alpha=0.6)
     top.errorbar(x, means, yerr=halves, fmt="o-", color=_BLUE, capsize=3, ms=5, label="with gates")
-    ends = [max(0.0, m - h) for m, h in zip(means, halves, strict=True)]
-    tops = [min(100.0, m + h) for m, h in zip(means, halves, strict=True)]
+    ends, tops = zip(*map(_ends, means, halves), strict=True)
     plain = kept["estimates"][NONE]["mean"] * 100
     room = 0.06 * max(max(tops) - min(*ends, plain), 1.0)
     top.set_ylim(min(*ends, plain) - room, max(*tops, plain) + room)
@@ -191,8 +205,7 @@ def _grid(kept: Mapping[str, Any]) -> Any:
     for i, line in enumerate(cells):
         for j, (mean, half) in enumerate(line):
             color = "white" if mean < middle else "black"
-            text = f"{mean:.1f} \N{PLUS-MINUS SIGN} {half:.1f}"
-            ax.text(j, i, text, ha="center", va="center", color=color, fontsize=8.5)
+            ax.text(j, i, _told(mean, half), ha="center", va="center", color=color, fontsize=8.5)
     gate = (kept.get("against") or {}).get("label")
     if gate in _gated(kept):
         row, column = gate.split("-")
@@ -201,8 +214,7 @@ def _grid(kept: Mapping[str, Any]) -> Any:
         ax.add_patch(patches.Rectangle(corner, 1, 1, fill=False, ec=_ORANGE, lw=2.5, gid=gate))
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), rows)
-    plain, half = _mean(kept, NONE)
-    ax.set_title(f"{_TOP1}; none: {plain:.1f} \N{PLUS-MINUS SIGN} {half:.1f}", fontsize=10)
+    ax.set_title(f"{_TOP1}; none: {_told(*_mean(kept, NONE))}", fontsize=10)
     first = f"{rows[0]}-{columns[0]}"
     ax.set_ylabel(_option(kept, first, rows[0]))
     ax.set_xlabel(_option(kept, first, columns[0], turn=-1))
@@ -223,7 +235,7 @@ def _starts(kept: Mapping[str, Any]) -> Any:
         found = {int(e): estimate(list(seeds.values())) for e, seeds in by_epoch.items()}
         x = sorted(found)
         mean = [100 * found[epoch].mean for epoch in x]
-        half = [100 * (found[epoch].half_width or 0.0) for epoch in x]
+        half = [_half(found[epoch].half_width) for epoch in x]
         # A small step aside per line, so that intervals do not hide each other.
         aside = [epoch + 0.03 * (turn - len(starts["curves"]) / 2) for epoch in x]
         ax.errorbar(
