@@ -178,6 +178,13 @@ def test_a_gate_that_the_recipe_changes_is_not_called_the_published_one(study, s
     assert keep(study)["against"] is None
 
 
+def test_the_limits_tell_of_intervals_and_of_a_task_that_is_too_easy(tmp_path):
+    text = " ".join(keep(write_variants(tmp_path / "a", ["x", "y"], [0.5, 0.6, 0.55]))["limits"])
+    assert "Intervals are not corrected" in text and "Every image" not in text
+    kept = keep(write_study(tmp_path / "b", {"none": [0.5, 0.6, 0.55], "das": [1.0, 1.0, 1.0]}))
+    assert "Every image was right in every run of das: this task" in " ".join(kept["limits"])
+
+
 def test_a_table_with_sentences_is_set_left():
     assert table(["a", "b"], [["x", "1.0"]]) == "| a | b |\n|---|---:|\n| x | 1.0 |"
     assert "|---|---|" in table(["a", "b"], [["x", "word " * 12]])

@@ -100,7 +100,14 @@ def limits(study: StudyRecord, rows: list[Row]) -> list[str]:
         said.append(
             "Not significant does not mean equal: it means that these runs cannot tell."
             " p-values are two-sided, paired by seed and corrected by Holm's method for the"
-            " number of variants compared with none."
+            " number of variants compared with none. Intervals are not corrected: one may leave 0"
+            " out although its corrected p-value is not significant."
+        )
+    perfect = [row.label for row in rows if row.top1 and row.top1.mean == 1]
+    if perfect:
+        said.append(
+            f"Every image was right in every run of {join(perfect)}: this task cannot rank them,"
+            " and an interval of width 0 does not say that other images would be right too."
         )
     images = _images(study)
     if images:
