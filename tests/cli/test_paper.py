@@ -34,11 +34,12 @@ def test_formats(foveate, away):
     assert code == 0 and len(json.loads(text)["rows"]) == 16
 
 
-def test_figure_3_is_drawn_where_it_is_told(foveate, away):
+def test_figure_3_is_drawn_where_it_is_told(foveate, away, monkeypatch):
+    monkeypatch.setattr("foveate.paper.figure3.ALPHAS", (0.1, 0.2))
     words = ("paper", "figure3", "--rows", "resnet18", "--format", "json", "--out", "plots")
     code, text, error = foveate(*words)
     assert code == 0
-    assert len(json.loads(text)["rows"]) == 9
+    assert len(json.loads(text)["rows"]) == 2
     assert "plot: plots/figure3.png" in error
     assert (away / "plots" / "figure3.png").read_bytes().startswith(b"\x89PNG")
 
@@ -51,6 +52,12 @@ def test_figure_3_is_drawn_where_it_is_told(foveate, away):
         (["table1", "--rows", "resnet19"], "did you mean 'resnet18'"),
         (["table1", "--format", "html"], "known --format"),
         (["table1", "--out", "x"], "--out expects an ablation or figure3; got 'table1'"),
+        (["table1", "--data", "x"], "--data expects an ablation; got 'table1'"),
+        (["figure3", "--recipe", "x.toml"], "--recipe expects an ablation; got 'figure3'"),
+        (["sfd", "--seeds", "5"], "--seeds expects an ablation; got 'sfd'"),
+        (["ablation-norm", "--rows", "a"], "--rows expects a table; got 'ablation-norm'"),
+        (["ablation-norm", "--runs", "."], "--runs expects a table; got 'ablation-norm'"),
+        (["ablation-norm", "--format", "md"], "--format expects a table; got 'ablation-norm'"),
         (
             ["table1", "--runs", "absent"],
             "--runs expects a folder of runs or studies; got 'absent'",

@@ -28,14 +28,18 @@ def paper(
         Path | None,
         typer.Option(help="Where finished runs and studies are looked for; by default runs."),
     ] = None,
-    form: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
+    form: Annotated[
+        str, typer.Option("--format", help="Of a table: text, md or json; by default text.")
+    ] = "",
     data: Annotated[
         str | None, typer.Option(help="Of an ablation: the images, as for foveate compare.")
     ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="Of an ablation: a recipe (TOML) as the base.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Of an ablation: how many seeds.")] = 3,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Of an ablation: how many seeds; by default 3.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="The folder of an ablation's study, or of the plot of figure3."),
@@ -59,12 +63,27 @@ def paper(
     from foveate.paper.ablation import ABLATIONS
 
     if what in ABLATIONS:
-        _ablate(what, data, recipe, seeds, out, quiet)
+        _refuse(what, "a table", {"--rows": rows, "--runs": runs, "--format": form})
+        _ablate(what, data, recipe, seeds or 3, out, quiet)
     elif what in TABLES:
-        _show(what, rows, runs, form, out, quiet)
+        _refuse(what, "an ablation", {"--data": data, "--recipe": recipe, "--seeds": seeds})
+        _show(what, rows, runs, form or "text", out, quiet)
     else:
         known = [*TABLES, *ABLATIONS]
         raise ValueError(expected("paper", "a table or an ablation", what, suggest(what, known)))
+
+
+def _refuse(what: str, wanted: str, options: dict[str, object]) -> None:
+    """Refuse options that would be passed over.
+
+    Raises:
+        ValueError: If one is given.
+    """
+    from foveate.core import expected
+
+    for name, value in options.items():
+        if value:
+            raise ValueError(expected(name, wanted, what, "leave it out"))
 
 
 def _show(
