@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from foveate.training import load_recipe
+from foveate.paper import paper_table
+from foveate.paper.counting import count_model
+from foveate.training import ModelSection, load_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 FULL = {"imagenet": (1000, 50_000), "cifar100": (100, 10_000), "stanford-dogs": (120, 8_580)}
@@ -36,3 +38,28 @@ def finished(tmp_path):
         return tmp_path / "runs"
 
     return write
+
+
+def count_nothing(patch):
+    """Let every network cost what a plain one does, where the costs are not what is looked at."""
+    plain = count_model(ModelSection(name="resnet18"))
+    for module in ("rows", "figure3"):
+        patch.setattr(f"foveate.paper.{module}.count_model", lambda *_, **__: plain)
+
+
+@pytest.fixture
+def uncounted(monkeypatch):
+    """Count no network: many are slow, and not every test looks at costs."""
+    count_nothing(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def uncounted_table():
+    """Make a table without counting its networks."""
+
+    def make(name):
+        with pytest.MonkeyPatch.context() as patch:
+            count_nothing(patch)
+            return paper_table(name)
+
+    return make

@@ -29,7 +29,7 @@ def row(table, title, label):
     return next(cells for cells in section.rows if cells[0] == label)
 
 
-def test_a_finished_experiment_stands_beside_the_paper(finished):
+def test_a_finished_experiment_stands_beside_the_paper(finished, uncounted):
     values = [0.70, 0.72, 0.71]
     for seed, top1 in enumerate(values):
         runs = finished("imagenet/resnet18-das", seed, top1)
@@ -171,7 +171,7 @@ def test_p_values_are_corrected_for_the_rows_of_a_data_set_that_were_run(finishe
     assert change["p_holm"] == pytest.approx(2 * change["p"])
 
 
-def test_designs_and_norms_find_their_runs(finished):
+def test_designs_and_norms_find_their_runs(finished, uncounted):
     base = "stanford-dogs/resnet18-das"
     options = {"norm_before": "batch", "norm_after": "group"}
     finished(base, 0, 0.65)
@@ -223,7 +223,7 @@ def alpha_study(tmp_path):
     return tmp_path / "runs"
 
 
-def test_our_own_studies_stand_below_and_are_called_not_comparable(alpha_study):
+def test_our_own_studies_stand_below_and_are_called_not_comparable(alpha_study, uncounted):
     table = paper_table("figure3", alpha_study, ("resnet18",))
     (own,) = (section for section in table.sections if section.title.startswith("Our "))
     assert own.title.startswith("Our ablation-alpha on scenes, 64 pixels, resnet18 at 0.25 of its")

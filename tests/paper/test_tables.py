@@ -58,18 +58,26 @@ DESIGNS = {
 }
 
 
+# Many networks each, whose costs are held to known ones elsewhere; the page has all of them.
+UNCOUNTED = ("table5", "figure3")
+
+
 class Made(dict):
     """Tables without any run, each made when it is first asked for."""
 
+    def __init__(self, uncounted_table):
+        self.uncounted_table = uncounted_table
+
     def __missing__(self, name):
-        self[name] = paper_table(name)
+        make = self.uncounted_table if name in UNCOUNTED else paper_table
+        self[name] = make(name)
         return self[name]
 
 
 @pytest.fixture(scope="module")
-def tables():
+def tables(uncounted_table):
     """Every table by its name."""
-    return Made()
+    return Made(uncounted_table)
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +150,12 @@ def test_detectors_have_the_reported_size_but_for_what_is_frozen():
     assert gated == (41_757_156 + 11_346_566, 41_757_156 + 11_346_566 - 10_006_272)
 
 
-def test_figure_3_passes_through_the_readings_of_the_paper():
+def test_figure_3_passes_through_the_readings_of_the_paper(monkeypatch):
+    some = (0.02, 0.1, 0.2)
+    assert set(some) < set(ALPHAS) and ALPHAS[0] == 0.01 and ALPHAS[-1] == 1
+    monkeypatch.setattr("foveate.paper.figure3.ALPHAS", some)
     costs = alpha_costs(["ResNet-50"])["ResNet-50"]
-    assert tuple(costs) == ALPHAS
+    assert tuple(costs) == some
     assert [round(costs[a].params_published / 1e6, 2) for a in (0.1, 0.2)] == [26.25, 26.90]
     assert [round(costs[a].params / 1e6, 3) for a in (0.02, 0.1)] == [26.706, 31.240]
     assert [round(costs[a].macs / 1e9, 3) for a in (0.02, 0.1)] == [4.321, 5.005]
@@ -152,7 +163,7 @@ def test_figure_3_passes_through_the_readings_of_the_paper():
     assert growing == sorted(growing)
 
 
-def test_figure_3_is_drawn():
+def test_figure_3_is_drawn(uncounted):
     assert figure3_png().startswith(b"\x89PNG")
 
 
@@ -214,7 +225,7 @@ def test_every_mark_is_explained_and_every_explanation_used(tables):
         assert used == explained, table.name
 
 
-def test_rows_can_be_chosen():
+def test_rows_can_be_chosen(uncounted):
     table = paper_table("table1", only=("resnet18", "MobileNet-V2"))
     assert {record["group"] for record in table.records} == {"ResNet-18", "MobileNetV2"}
     assert len(paper_table("figure3", only=("resnet18",)).records) == len(ALPHAS)
@@ -238,13 +249,21 @@ def test_unknown_names_and_formats_are_refused(tables):
         tables["sfd"].render("html")
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "paper.md"
+AGAIN = "run: python docs/build.py --paper"
+
+
 def test_the_page_holds_every_table(tables):
-    text = page()
-    for table in map(tables.__getitem__, TABLES):
-        assert f"\n## {table.title}\n" in text
-    kept = (Path(__file__).parents[2] / "docs" / "paper.md").read_text(encoding="utf-8")
-    assert text == kept, "run: python docs/build.py --paper"
-    assert text.count("\n# ") == 0 and text.startswith("# ")
+    kept = PAGE.read_text(encoding="utf-8")
+    for name, table in ((name, tables[name]) for name in TABLES):
+        assert f"\n## {table.title}\n" in kept
+        assert table.render("md") in kept or name in UNCOUNTED, AGAIN
+    assert kept.count("\n# ") == 0 and kept.startswith("# ")
     assert (
-        max(len(line) for line in text.splitlines() if not line.startswith(("|", "-", "**"))) <= 100
+        max(len(line) for line in kept.splitlines() if not line.startswith(("|", "-", "**"))) <= 100
     )
+
+
+@pytest.mark.slow
+def test_the_page_is_what_is_printed():
+    assert page() == PAGE.read_text(encoding="utf-8"), AGAIN
