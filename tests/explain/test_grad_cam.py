@@ -176,12 +176,12 @@ def test_the_default_target_is_the_last_stage_with_its_gate():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"target_module": "mapps"}, "did you mean 'maps'"),
-        ({"target_module": "head"}, "one map"),
-        ({"target_module": "after"}, "depend on"),
-        ({"target_module": "maps", "classes": 3}, "classes from 0 to 2"),
-        ({"target_module": "maps", "classes": [0, 1, 2]}, "one class, or 2"),
-        ({"target_module": "maps", "images": torch.rand(3, 8, 8)}, r"\(N, 3, H, W\)"),
+        ({"target": "mapps"}, "did you mean 'maps'"),
+        ({"target": "head"}, "one map"),
+        ({"target": "after"}, "depend on"),
+        ({"target": "maps", "classes": 3}, "classes from 0 to 2"),
+        ({"target": "maps", "classes": [0, 1, 2]}, "one class, or 2"),
+        ({"target": "maps", "images": torch.rand(3, 8, 8)}, r"\(N, 3, H, W\)"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, words):

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name every torch reader knows
 
-from foveate.core import expected, require, suggest
+from foveate.core import expected, require
 from foveate.explain.observe import undisturbed
-from foveate.models import stage_modules
+from foveate.explain.targets import find_target, layer_of
 
 _WHO = "grad_cam"
 # What captum and autograd say where the module was not run, or nothing flows back to it.
@@ -29,20 +29,22 @@ class GradCam(NamedTuple):
         constant: (N,) bool, True where the raw map is the same everywhere and so points nowhere.
             Such maps must be counted, not averaged in.
         classes: (N,) int64, the class that each map explains.
+        raw: (N, H, W) float32, at least 0: the map before it is normalized, resized likewise.
     """
 
     maps: Tensor
     constant: Tensor
     classes: Tensor
+    raw: Tensor
 
 
 def grad_cam(
     model: nn.Module,
     images: Tensor,
-    target_module: str | None = None,
+    target: str | None = None,
     classes: int | Sequence[int] | Tensor | None = None,
 ) -> GradCam:
-    r"""Explain a class score by the feature maps of one module.
+    r"""Explain a class score by one feature map of the network.
 
     $L = \mathrm{relu}\left(\sum_k \overline{\partial s_c / \partial A^k}\, A^k\right)$, the bar
     being the mean over all positions; then per image the minimum is subtracted, the result divided
@@ -55,15 +57,17 @@ def grad_cam(
     Args:
         model: Classifier from images to scores (N, classes).
         images: (N, 3, H, W), floating, prepared as in training.
-        target_module: Name of the module whose output (N, C, h, w) is explained; by default the end
-            of the last stage, an attention gate at that place included.
+        target: The map (N, C, h, w) that the score is explained by: a name of
+            :func:`~foveate.explain.targets.cam_targets` such as ``"stage3"`` or
+            ``"stage4:before"`` (the input of the gate there), or the name of a module, for its
+            output; by default the end of the last stage, gates at that place included.
         classes: The class to explain, one for all images or one per image; by default the
             predicted one.
 
     Raises:
         ImportError: If captum is missing.
-        ValueError: If a shape, the module's name or a class is wrong, or if the scores do not
-            depend on the module.
+        ValueError: If a shape, the target's name or a class is wrong, or if the scores do not
+            depend on the target.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -76,28 +80,32 @@ def grad_cam(
         raise ValueError(expected(_WHO, "floating images of shape (N, 3, H, W)", got))
     # An inference tensor cannot enter autograd, hence the clone outside of inference mode.
     with torch.inference_mode(False), torch.enable_grad(), undisturbed(model):
-        layer = _find(model, images, target_module)
+        found = find_target(model, target, images[:1].detach())
         inputs = images.detach().clone().requires_grad_()
         chosen = _classes(model, inputs, classes)
         if len(inputs) == 0:
-            raw = inputs.new_zeros(0, 1, 1, 1)
+            small = inputs.new_zeros(0, 1, 1, 1)
         else:
             try:
-                raw = attr.LayerGradCam(model, layer).attribute(
-                    inputs, target=chosen, relu_attributions=True
-                )
+                with layer_of(model, found) as layer:
+                    small = attr.LayerGradCam(model, layer).attribute(
+                        inputs, target=chosen, relu_attributions=True
+                    )
             except (AssertionError, RuntimeError) as error:
                 if not any(sign in str(error) for sign in _UNRELATED):
                     raise
-                rule = "a target_module that the scores depend on through autograd"
-                raise ValueError(expected(_WHO, rule, target_module or "the last stage")) from error
-    if not isinstance(raw, Tensor) or raw.dim() != 4:
-        raise ValueError(
-            expected(_WHO, "a target_module whose output is one map (N, C, h, w)", target_module)
-        )
-    maps, constant = normalize(raw[:, 0].detach().float())
-    sized = F.interpolate(maps[:, None], images.shape[-2:], mode="bilinear", align_corners=False)
-    return GradCam(sized[:, 0], constant, chosen)
+                rule = "a target that the scores depend on through autograd"
+                raise ValueError(expected(_WHO, rule, found.name)) from error
+    if not isinstance(small, Tensor) or small.dim() != 4:
+        raise ValueError(expected(_WHO, "a target that is one map (N, C, h, w)", found.name))
+    raw = small[:, 0].detach().float()
+    maps, constant = normalize(raw)
+    size = (images.shape[-2], images.shape[-1])
+    return GradCam(_resize(maps, size), constant, chosen, _resize(raw, size))
+
+
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def normalize(raw: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,22 +131,6 @@ def normalize(raw: Tensor) -> tuple[Tensor, Tensor]:
     span = torch.where(constant, torch.ones_like(high), high - low)
     maps = (raw - low[:, None, None]) / span[:, None, None]
     return torch.where(constant[:, None, None], torch.zeros_like(maps), maps), constant
-
-
-def _find(model: nn.Module, images: Tensor, name: str | None) -> nn.Module:
-    if name is None:
-        stages = stage_modules(model, images[:1].detach())
-        if not stages:
-            raise ValueError(
-                expected(_WHO, "a network with known stages", type(model).__name__, "name a module")
-            )
-        name = stages[-1]
-    modules = dict(model.named_modules())
-    if name not in modules:
-        near = suggest(name, [known for known in modules if known])
-        raise ValueError(expected(_WHO, "the name of a module of the network", name, near))
-    found: nn.Module = modules[name]
-    return found
 
 
 def _classes(
