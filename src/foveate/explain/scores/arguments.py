@@ -1,0 +1,91 @@
+"""What every score of a map takes: maps, regions, and the pieces that bound memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from foveate.core import Words, expected
+
+# Two megabytes of float64: what a score computes on the way stays in the cache of one core.
+PIECE_PIXELS = 2**18
+
+
+def check_maps(who: str, maps: Tensor, regions: Tensor, high: float = math.inf) -> None:
+    """Check that ``maps`` and ``regions`` are floating and bool of one shape (N, H, W).
+
+    Args:
+        who: The function that complains.
+        maps: Values from 0 to ``high``; NaN passes, and makes the score of its image NaN.
+        regions: True on the object.
+        high: Largest value of a map that makes sense; rounding by one part in a million passes.
+
+    Raises:
+        TypeError: If one is no tensor, or of another kind of dtype.
+        ValueError: If shapes or devices differ, a map has no pixel, or a value is out of range.
+    """
+    for name, value in (("maps", maps), ("regions", regions)):
+        if not isinstance(value, Tensor):
+            raise TypeError(expected(who, f"a tensor of {name}", Words(type(value).__name__)))
+    if not maps.is_floating_point():
+        raise TypeError(expected(who, "maps of a floating dtype", maps.dtype))
+    if maps.dim() != 3 or maps.shape[1] * maps.shape[2] == 0:
+        raise ValueError(expected(who, "maps of shape (N, H, W), H, W >= 1", tuple(maps.shape)))
+    check_mask(who, "regions", regions, maps)
+    if not maps.numel():
+        return
+    if bool((maps < 0).any()) or bool((maps > high * (1 + 1e-6)).any()):
+        rule = "maps >= 0" if math.isinf(high) else f"maps in [0, {high:g}]"
+        seen = torch.nan_to_num(maps.detach(), 0.0, math.inf, -math.inf)
+        raise ValueError(
+            expected(who, rule, Words(f"values from {seen.min():.4g} to {seen.max():.4g}"))
+        )
+    if bool(maps.isinf().any()):
+        raise ValueError(expected(who, "finite maps (NaN marks an undefined one)", Words("inf")))
+
+
+def check_mask(who: str, name: str, mask: Tensor, maps: Tensor) -> None:
+    """Check that ``mask`` is a bool tensor in the shape and on the device of ``maps``.
+
+    Raises:
+        TypeError: If its dtype is not bool.
+        ValueError: If its shape or device differs.
+    """
+    if mask.dtype != torch.bool:
+        raise TypeError(expected(who, f"{name} of dtype bool", mask.dtype, "compare with > 0"))
+    if mask.shape != maps.shape:
+        rule = f"{name} in the shape of the maps {tuple(maps.shape)}"
+        raise ValueError(expected(who, rule, tuple(mask.shape)))
+    if mask.device != maps.device:
+        rule = f"{name} on the device of the maps, {maps.device}"
+        raise ValueError(expected(who, rule, Words(mask.device)))
+
+
+def area(regions: Tensor) -> Tensor:
+    """Share of each image that its region covers: (N,) float64, NaN where it is empty."""
+    return defined(regions.double().mean((1, 2)), regions)
+
+
+def defined(score: Tensor, regions: Tensor, where: Tensor | None = None) -> Tensor:
+    """Put NaN where a region is empty, or where ``where`` (N,) is False."""
+    kept = regions.flatten(1).any(1)
+    return score.masked_fill(~(kept if where is None else kept & where), math.nan)
+
+
+def by_pieces(score: Callable[..., Mapping[str, Tensor]], *tensors: Tensor) -> dict[str, Tensor]:
+    """Score a batch a few images at a time: bounded memory, and faster than all at once.
+
+    Args:
+        score: Takes pieces of ``tensors`` and returns vectors by name.
+        tensors: Each (N, H, W).
+    """
+    count, height, width = tensors[0].shape
+    step = max(1, PIECE_PIXELS // (height * width))
+    parts = [
+        score(*(tensor[start : start + step] for tensor in tensors))
+        for start in range(0, max(1, count), step)
+    ]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
