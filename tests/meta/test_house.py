@@ -26,7 +26,7 @@ RUNGS = {
     "data": 4,
     "models": 5,
     "training": 6,
-    "explain": 6,
+    "explain": 7,
     "export": 6,
     "bench": 6,
     "detection": 7,

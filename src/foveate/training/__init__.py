@@ -5,8 +5,9 @@ Names load when first used: reading a run folder does not import Lightning.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from foveate.core.lazy import lazily
 
 if TYPE_CHECKING:
     from foveate.training.comparison import run_study as run_study
@@ -48,13 +49,4 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return list(_HOMES)
+__getattr__, __dir__ = lazily(__name__, _HOMES)
