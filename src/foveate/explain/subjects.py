@@ -1,0 +1,185 @@
+"""The networks to explain, each with its way of preparing images: runs, saved networks, names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foveate.core import Words, expected, require
+from foveate.models import create_model, load
+from foveate.training.recipe import IMAGENET_MEAN, IMAGENET_STD, DataSection
+from foveate.training.run_folder import RunFolder
+from foveate.training.study import StudyFolder
+from foveate.training.transforms import eval_transform, normalize
+
+_WHO = "explain"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A classifier to explain.
+
+    Attributes:
+        label: What it is called in tables; runs of one label differ by their seed.
+        model: In eval mode.
+        data: How its images are prepared.
+        classes: Names of its classes in order; None if nobody knows.
+        seed: Of its run; None if it has none.
+        about: What else is known, for the conditions: words and numbers, no paths.
+    """
+
+    label: str
+    model: nn.Module
+    data: DataSection
+    classes: tuple[str, ...] | None = None
+    seed: int | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Label and seed in one."""
+        return self.label if self.seed is None else f"{self.label} (seed {self.seed})"
+
+    @cached_property
+    def _fit(self) -> Callable[[Tensor], Tensor]:
+        return eval_transform(self.data)
+
+    def shown(self, image: Tensor) -> Tensor:
+        """Resize and crop an image (3, H, W) uint8 to what the network sees, (3, h, w) uint8."""
+        return self._fit(image)
+
+    def ready(self, shown: Tensor) -> Tensor:
+        """Normalize a batch (N, 3, h, w) uint8 of such images, on the device of the network."""
+        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
+        return normalize(shown.to(device), self.data)
+
+    def fit_mask(self, mask: Tensor) -> Tensor:
+        """Resize and crop a mask (H, W) bool as the image: (h, w) bool, the nearer half counts."""
+        return self._fit((mask.to(torch.uint8) * 255).expand(3, -1, -1))[0] >= 128
+
+    def class_name(self, index: int) -> str:
+        """The name of a class, or its number if it has none."""
+        return self.classes[index] if self.classes is not None else f"class {index}"
+
+
+def open_subjects(
+    target: str | Path, *, size: int | None = None, device: str | torch.device | None = None
+) -> list[Subject]:
+    """Open what the word of a command stands for.
+
+    Args:
+        target: A study folder (all its finished runs), a finished run folder, a folder of
+            ``foveate.save``, or the name of a model with published weights.
+        size: Side of the images in pixels, for what does not know it; 224 by default, or what the
+            published weights were made for.
+        device: Where to compute; by default on a GPU if there is one.
+
+    Raises:
+        FileNotFoundError: If the folder holds no finished run.
+        ValueError: If the word means nothing, or ``size`` is given to a run, which has its own.
+        OSError: If published weights are not at hand and cannot be loaded.
+    """
+    path = Path(target).expanduser()
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if (path / "study.toml").is_file():
+        found = _study(path)
+    elif (path / "config.toml").is_file():
+        found = [_run(RunFolder(path), path.name)]
+    elif (path / "model.json").is_file():
+        found = [_saved(path, size)]
+    elif path.exists():
+        rule = "a run, a study or a folder of foveate.save"
+        raise ValueError(expected(_WHO, rule, str(target)))
+    else:
+        found = [_published(str(target), size)]
+    if size is not None and found[0].data.size != size:
+        rule = f"no size for a run, whose images have {found[0].data.size} pixels"
+        raise ValueError(expected(_WHO, rule, size))
+    for subject in found:
+        subject.model.to(place).eval()
+    return found
+
+
+def told_apart(groups: list[list[Subject]]) -> list[Subject]:
+    """One list of all subjects, in which no two have the same label and seed.
+
+    Raises:
+        ValueError: If two groups share a label: a network is compared with itself.
+    """
+    found: list[Subject] = []
+    for group in groups:
+        for one in group:
+            if any((one.label, one.seed) == (other.label, other.seed) for other in found):
+                rule = "networks of different names"
+                remedy = "compare with another one, or rename its folder"
+                raise ValueError(expected(_WHO, rule, one.name, remedy))
+            found.append(one)
+    return found
+
+
+def _study(path: Path) -> list[Subject]:
+    folder = StudyFolder(path)
+    runs = [(label, run) for label in folder.labels for run in folder.runs(label)]
+    done = [_run(run, label, run.recipe.seed) for label, run in runs if run.is_finished]
+    if not done:
+        raise FileNotFoundError(expected(_WHO, "a study with finished runs", str(path)))
+    return done
+
+
+def _run(run: RunFolder, label: str, seed: int | None = None) -> Subject:
+    result = run.result or {}
+    model = run.load_model()  # Says what is missing if the run is not finished.
+    recipe = run.recipe
+    about = {"network": recipe.model.name, "attention": recipe.model.attention}
+    about |= {key: result[key] for key in ("top1", "images", "params") if key in result}
+    classes = result.get("classes")
+    return Subject(label, model, recipe.data, tuple(classes) if classes else None, seed, about)
+
+
+def _saved(path: Path, size: int | None) -> Subject:
+    model = load(path)
+    return Subject(path.name, model, _usual(model, size), None, None, {"network": path.name})
+
+
+def _published(name: str, size: int | None) -> Subject:
+    from foveate.core import MissingExtraError
+
+    try:
+        model = create_model(name, pretrained=True)
+    except (ImportError, MissingExtraError, TypeError):
+        raise
+    except ValueError as error:
+        rule = "a run folder, a study, a folder of foveate.save or the name of a model"
+        raise ValueError(expected(_WHO, rule, name, Words(str(error)))) from error
+    except Exception as error:  # The hub, a mirror or the network: each has errors of its own.
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        rule = f"the published weights of {name}"
+        remedy = "without a network give a folder of foveate.save or a run"
+        raise OSError(expected(_WHO, rule, Words(first), remedy)) from error
+    data = _usual(model, size)
+    return Subject(name, model, data, _imagenet_names(model), None, {"network": name})
+
+
+def _usual(model: nn.Module, size: int | None) -> DataSection:
+    """How published weights want their images: the model says so, else as for ImageNet."""
+    given = getattr(model, "pretrained_cfg", None) or {}
+    side = given.get("input_size", (3, 224, 224))[-1]
+    return DataSection(
+        size=size or side,
+        mean=given.get("mean") or IMAGENET_MEAN,
+        std=given.get("std") or IMAGENET_STD,
+        augment="imagenet",
+    )
+
+
+def _imagenet_names(model: nn.Module) -> tuple[str, ...] | None:
+    if getattr(model, "num_classes", 1000) != 1000:
+        return None
+    info: Any = require("timm.data", "models", _WHO).ImageNetInfo()
+    return tuple(str(info.index_to_description(i)).split(",")[0] for i in range(1000))
