@@ -6,7 +6,7 @@ from torch import nn
 
 import foveate
 from foveate.explain import gate_maps, sampling_points
-from foveate.explain.sampling import strongest, to_image
+from foveate.explain.sampling import site_fields, strongest, to_image
 from support import TinyResNet
 
 
@@ -61,6 +61,28 @@ def test_fresh_gates_sample_the_regular_grid_and_shifts_show():
     want = torch.zeros(9, 2)
     want[1] = torch.tensor([3.0, -0.5])
     torch.testing.assert_close(gap, want.expand(2, -1, -1), atol=1e-5, rtol=0)
+
+
+def test_fields_hold_every_place_and_displacements_are_in_pixels_of_the_image():
+    net = gated()
+    (das,) = (m for m in net.modules() if isinstance(m, foveate.attention.DAS))
+    with torch.no_grad():
+        das.offset.bias[8], das.offset.bias[9] = 1.5, -2.0  # tap 4, in cells of 2 pixels
+    images = torch.rand(2, 3, 12, 16)
+    (field,) = site_fields(net, images)
+    assert (field.map_size, field.size) == ((6, 8), (12, 16))
+    assert field.points.shape == (2, 9, 2, 6, 8) and field.regular.shape == (9, 2, 6, 8)
+    want = torch.zeros(2, 9, 6, 8)
+    want[:, 4] = 5.0  # (3, -4)
+    torch.testing.assert_close(field.displacement, want, atol=1e-4, rtol=0)
+    assert field.regular[0, :, 0, 0].tolist() == [-1.5, -1.5]
+    assert field.regular[8, :, 5, 7].tolist() == [12.5, 16.5]
+    where = torch.tensor([[0.0, 15.0], [7.0, 4.0]])
+    (site,) = sampling_points(net, images, where)
+    torch.testing.assert_close(site.points[0], field.points[0, :, :, 0, 7])
+    torch.testing.assert_close(site.points[1], field.points[1, :, :, 3, 2])
+    torch.testing.assert_close(site.regular[1], field.regular[:, :, 3, 2])
+    assert site_fields(Net(), images) == []
 
 
 def test_gate_maps_are_the_mean_of_the_gate():

@@ -15,6 +15,7 @@ from foveate.explain.observe import undisturbed
 from foveate.surgery import inserted
 
 _WHO = "sampling_points"
+_SIDE = 3  # of the kernel of every deformable gate
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,57 @@ class SitePoints:
     points: Tensor
     regular: Tensor
     gate: Tensor
+
+
+@dataclass(frozen=True)
+class SiteField:
+    """Where one gate samples to compute each place of its map.
+
+    Coordinates are (y, x) in pixels of the image, pixel centers at whole numbers.
+
+    Attributes:
+        site: Name of the place where the gate sits.
+        map_size: (h, w) of the gate's feature map.
+        size: (H, W) of the image.
+        points: (N, P, 2, h, w) float32, the sampling points; P = groups x taps.
+        regular: (P, 2, h, w) float32, where an undeformed 3 x 3 kernel would sample.
+        gate: (N, h, w) float32, mean of the gate over its channels.
+    """
+
+    site: str
+    map_size: tuple[int, int]
+    size: tuple[int, int]
+    points: Tensor
+    regular: Tensor
+    gate: Tensor
+
+    @property
+    def displacement(self) -> Tensor:
+        """How far each point lies from the regular one, (N, P, h, w) in pixels of the image."""
+        distance: Tensor = (self.points - self.regular).norm(dim=2)
+        return distance
+
+    def cells(self, positions: Tensor) -> Tensor:
+        """The cells (row, column) of the map, (N, 2) int64, that hold positions of the image."""
+        scale = positions.new_tensor(
+            [side / full for side, full in zip(self.map_size, self.size, strict=True)]
+        )
+        limit = positions.new_tensor([side - 1 for side in self.map_size])
+        return torch.minimum(((positions + 0.5) * scale).floor().clamp_min(0), limit).long()
+
+    def at(self, positions: Tensor) -> SitePoints:
+        """The points for one position per image, (N, 2) in pixels of the image."""
+        cell = self.cells(positions)
+        rows = torch.arange(len(cell), device=cell.device)
+        y, x = cell.unbind(1)
+        return SitePoints(
+            site=self.site,
+            map_size=self.map_size,
+            query=to_image(cell.float(), self.map_size, self.size),
+            points=self.points[rows, :, :, y, x],
+            regular=self.regular[:, :, y, x].permute(2, 0, 1),
+            gate=self.gate,
+        )
 
 
 @dataclass(frozen=True)
@@ -75,21 +127,48 @@ def sampling_points(
         >>> sampling_points(nn.Conv2d(3, 4, 1), torch.rand(1, 3, 8, 8))
         []
     """
-    seen = _observe(model, images, need="offsets")
-    if not seen:
+    fields = site_fields(model, images)
+    if not fields:
         return []
     size = (images.shape[-2], images.shape[-1])
     if positions is None:
-        positions = strongest(seen[-1][2], size)
+        positions = strongest(fields[-1].gate, size)
+    return [field.at(check_positions(_WHO, positions, images)) for field in fields]
+
+
+def site_fields(model: nn.Module, images: Tensor) -> list[SiteField]:
+    """Where each inserted deformable gate samples, for every place of its map.
+
+    Args:
+        model: A network with inserted attentions; it is left as it was.
+        images: (N, 3, H, W), prepared as in training.
+
+    Returns:
+        One entry per gate in the order of the network; an empty list if it has none.
+
+    Example:
+        >>> site_fields(nn.Conv2d(3, 4, 1), torch.rand(1, 3, 8, 8))
+        []
+    """
+    size = (images.shape[-2], images.shape[-1])
+    return [_field(*entry, size=size) for entry in _observe(model, images, need="offsets")]
+
+
+def check_positions(who: str, positions: Tensor, images: Tensor) -> Tensor:
+    """Return ``positions`` in float32 if they are one (y, x) inside each of the images.
+
+    Raises:
+        ValueError: If they are not (N, 2) or lie outside.
+    """
     positions = torch.as_tensor(positions, dtype=torch.float32, device=images.device)
-    edge = torch.tensor(size, device=images.device)
+    size = (images.shape[-2], images.shape[-1])
     if positions.shape != (len(images), 2):
-        raise ValueError(
-            expected(_WHO, f"positions of shape ({len(images)}, 2)", tuple(positions.shape))
-        )
-    if bool(((positions < -0.5) | (positions > edge - 0.5)).any()):
-        raise ValueError(expected(_WHO, f"positions inside the {size} image", positions.tolist()))
-    return [_points(*entry, size=size, positions=positions) for entry in seen]
+        rule = f"positions of shape ({len(images)}, 2)"
+        raise ValueError(expected(who, rule, tuple(positions.shape)))
+    edge = torch.tensor(size, device=images.device)
+    if not bool(((positions >= -0.5) & (positions <= edge - 0.5)).all()):
+        raise ValueError(expected(who, f"positions inside the {size} image", positions.tolist()))
+    return positions
 
 
 def gate_maps(model: nn.Module, images: Tensor) -> list[SiteGate]:
@@ -132,35 +211,31 @@ def to_image(points: Tensor, map_size: tuple[int, int], size: tuple[int, int]) -
     return (points + 0.5) * scale - 0.5
 
 
-def _points(
-    site: str,
-    offsets: Tensor | None,
-    gate: Tensor,
-    *,
-    size: tuple[int, int],
-    positions: Tensor,
-) -> SitePoints:
+def regular_grid(points: Tensor) -> Tensor:
+    """The points of an undeformed 3 x 3 kernel, (P, 2, h, w), for ``points`` (N, P, 2, h, w).
+
+    Example:
+        >>> regular_grid(torch.zeros(1, 9, 2, 4, 4))[0, :, 0, 0].tolist()
+        [-1.0, -1.0]
+    """
+    _, taps, _, h, w = points.shape
+    steps = torch.arange(_SIDE, device=points.device) - _SIDE // 2
+    kernel = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1).reshape(-1, 2)
+    kernel = kernel.repeat(max(1, taps // len(kernel)), 1)[:, :, None, None]
+    rows, columns = (torch.arange(side, device=points.device) for side in (h, w))
+    cells = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+    return (kernel + cells).to(points.dtype)
+
+
+def _field(site: str, offsets: Tensor | None, gate: Tensor, *, size: tuple[int, int]) -> SiteField:
     if offsets is None:
         raise ValueError(expected(_WHO, "a gate with offsets", site))
-    h, w = offsets.shape[-2:]
-    scale = positions.new_tensor([h / size[0], w / size[1]])
-    limit = positions.new_tensor([h - 1, w - 1])
-    cell = torch.minimum(((positions + 0.5) * scale).floor().clamp_min(0), limit)
-    rows = torch.arange(len(offsets), device=offsets.device)
-    y, x = cell.long().unbind(1)
-    points = offsets[rows, :, :, y, x].float()  # (N, P, 2)
-    side = 3
-    steps = torch.arange(side, device=points.device) - side // 2
-    grid = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1).reshape(1, -1, 2)
-    grid = grid.repeat(1, max(1, points.shape[1] // (side * side)), 1)
-    return SitePoints(
-        site=site,
-        map_size=(h, w),
-        query=to_image(cell, (h, w), size),
-        points=to_image(points, (h, w), size),
-        regular=to_image(cell[:, None] + grid, (h, w), size),
-        gate=gate,
-    )
+    map_size = (offsets.shape[-2], offsets.shape[-1])
+
+    def scaled(points: Tensor) -> Tensor:
+        return to_image(points.float().movedim(-3, -1), map_size, size).movedim(-1, -3)
+
+    return SiteField(site, map_size, size, scaled(offsets), scaled(regular_grid(offsets)), gate)
 
 
 def _observe(
@@ -171,7 +246,7 @@ def _observe(
     for site, module in inserted(model).items():
         # An identity start wraps the attention: the gate is then one of its parts.
         # A method is meant: timm's classes have a child of that name, the sigmoid.
-        part = next((p for p in module.modules() if _has(p, need) and _has(p, "gate")), None)
+        part = next((p for p in module.modules() if has(p, need) and has(p, "gate")), None)
         if part is not None:
             found.append((site, part))
     if not found:
@@ -181,7 +256,8 @@ def _observe(
     return [(site, *seen[site]) for site, _ in found if site in seen]
 
 
-def _has(module: nn.Module, method: str) -> bool:
+def has(module: nn.Module, method: str) -> bool:
+    """Whether the class of a module has a method of that name."""
     return callable(getattr(type(module), method, None))
 
 
