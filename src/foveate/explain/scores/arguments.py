@@ -15,7 +15,7 @@ PIECE_PIXELS = 2**18
 
 
 def check_maps(who: str, maps: Tensor, regions: Tensor, high: float = math.inf) -> None:
-    """Check that ``maps`` and ``regions`` are floating and bool of one shape (N, H, W).
+    """Check that ``maps`` are floating, ``regions`` bool, of one shape (N, H, W) and in range.
 
     Args:
         who: The function that complains.
@@ -37,13 +37,14 @@ def check_maps(who: str, maps: Tensor, regions: Tensor, high: float = math.inf) 
     check_mask(who, "regions", regions, maps)
     if not maps.numel():
         return
-    if bool((maps < 0).any()) or bool((maps > high * (1 + 1e-6)).any()):
+    low, top = (float(value) for value in maps.detach().aminmax())
+    if math.isnan(low):
+        low, top = (float(value) for value in torch.nan_to_num(maps.detach()).aminmax())
+        top = math.inf if bool(maps.isinf().any()) else top
+    if low < 0 or top > high * (1 + 1e-6):
         rule = "maps >= 0" if math.isinf(high) else f"maps in [0, {high:g}]"
-        seen = torch.nan_to_num(maps.detach(), 0.0, math.inf, -math.inf)
-        raise ValueError(
-            expected(who, rule, Words(f"values from {seen.min():.4g} to {seen.max():.4g}"))
-        )
-    if bool(maps.isinf().any()):
+        raise ValueError(expected(who, rule, Words(f"values from {low:.4g} to {top:.4g}")))
+    if math.isinf(top):
         raise ValueError(expected(who, "finite maps (NaN marks an undefined one)", Words("inf")))
 
 

@@ -62,17 +62,17 @@ def pointing_chance(regions: Tensor, *, tolerance: float = 0) -> Tensor:
 def near(regions: Tensor, tolerance: float) -> Tensor:
     """Grow regions (N, H, W) by all pixels whose centers lie at most ``tolerance`` away."""
     height, width = regions.shape[1:]
-    reach = min(math.floor(tolerance), height - 1)
     if tolerance < 1:
         return regions
-    # Pixels of the region left of each column edge: a difference of two tells any run of a row.
-    left = torch.nn.functional.pad(regions.cumsum(2), (1, 0))
-    columns = torch.arange(width, device=regions.device)
+    margin = min(math.floor(tolerance), width)
+    # Pixels of the region up to each column: a difference of two tells whether a run has any.
+    padded = torch.nn.functional.pad(regions, (margin + 1, margin))
+    upto = padded.cumsum(2, dtype=torch.int32)
     grown = torch.zeros_like(regions)
-    for step in range(reach + 1):
-        half = math.floor(math.sqrt(tolerance**2 - step**2))
-        ends = (columns + half + 1).clamp_max(width)
-        row_hit = left[:, :, ends] > left[:, :, (columns - half).clamp_min(0)]
-        grown[:, step:] |= row_hit[:, : height - step]
-        grown[:, : height - step] |= row_hit[:, step:]
+    for step in range(min(math.floor(tolerance), height - 1) + 1):
+        half = min(math.floor(math.sqrt(tolerance**2 - step**2)), margin)
+        before, last = margin - half, margin + half + 1
+        hit = upto[:, :, last : last + width] > upto[:, :, before : before + width]
+        grown[:, step:] |= hit[:, : height - step]
+        grown[:, : height - step] |= hit[:, step:]
     return grown

@@ -82,20 +82,10 @@ def sfd(
         salient = salient_set(maps, threshold)
     check_mask("sfd", "salient", salient, maps)
     outside = salient & ~regions
-    # expm1 keeps warm pixels exact beside a shift of 1, where exp would cancel.
-    heat = torch.expm1(maps.double() * math.log(base))
-    inside_count, outside_count = regions.double().sum((1, 2)), outside.double().sum((1, 2))
-    inside_sum = (heat * regions).sum((1, 2)) + (1 - shift) * inside_count
-    outside_sum = (heat * outside).sum((1, 2)) + (1 - shift) * outside_count
-    whole = inside_sum + outside_sum
-    score = defined(inside_sum / whole, regions, whole > 0)
-    known = ~score.isnan()
-    return SfdScore(
-        score=score,
-        chance=defined(inside_count / (inside_count + outside_count), regions, known),
-        area=area(regions),
-        outside=defined(outside.double().mean((1, 2)), regions, known),
-    )
+    score, chance = _scores(*_sums(maps, regions, [outside], [base]), shift)
+    score, chance = score[:, 0, 0], chance[:, 0, 0]
+    beside = outside.double().mean((1, 2))
+    return SfdScore(score, chance, area(regions), defined(beside, regions, ~score.isnan()))
 
 
 def sfd_grid(
@@ -136,18 +126,47 @@ def sfd_grid(
     check_maps("sfd_grid", maps, regions, high=1.0)
 
     def score(maps: Tensor, regions: Tensor) -> dict[str, Tensor]:
+        outside = [salient_set(maps, threshold) & ~regions for threshold in thresholds]
+        sums, counts = _sums(maps, regions, outside, bases)
+        by_shift = {shift: _scores(sums, counts, shift) for shift in shifts}
         found = {}
-        for base in bases:
+        for column, base in enumerate(bases):
             for shift in shifts:
-                for threshold in thresholds:
-                    one = sfd(maps, regions, base=base, shift=shift, threshold=threshold)
+                for row, threshold in enumerate(thresholds):
+                    one, level = (table[:, row, column] for table in by_shift[shift])
                     key = grid_key(base, shift, threshold)
-                    found[key] = one.score
+                    found[key] = one
                     if chance:
-                        found[f"{key}:chance"] = one.chance
+                        found[f"{key}:chance"] = level
         return found
 
     return by_pieces(score, maps, regions)
+
+
+def _sums(
+    maps: Tensor, regions: Tensor, outside: Sequence[Tensor], bases: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Sums of base ** h - 1 over the region and over each outside set, and the sets' sizes.
+
+    Returns:
+        (N, 1 + sets, bases) and (N, 1 + sets, 1), float64; the region comes first.
+    """
+    heat = maps.double().flatten(1)
+    sets = torch.stack([regions, *outside], dim=1).flatten(2).double()
+    # expm1 keeps warm pixels exact beside a shift of 1, where exp would cancel.
+    weights = torch.stack([torch.expm1(heat * math.log(base)) for base in bases], dim=2)
+    return sets @ weights, sets.sum(2, keepdim=True)
+
+
+def _scores(sums: Tensor, counts: Tensor, shift: float) -> tuple[Tensor, Tensor]:
+    """Score and chance level, (N, sets, bases) each, from what ``_sums`` returned."""
+    weight = sums + (1 - shift) * counts
+    inside, inside_count = weight[:, :1], counts[:, :1]
+    whole = inside + weight[:, 1:]
+    known = (inside_count > 0) & (whole > 0)
+    score = (inside / whole).masked_fill(~known, math.nan)
+    chance = (inside_count / (inside_count + counts[:, 1:])).masked_fill(~known, math.nan)
+    return score, chance
 
 
 def grid_key(base: float, shift: float, threshold: float) -> str:
