@@ -8,7 +8,7 @@ files that need them are read.
 from foveate.data.samples import Annotation, Batch, ImageDataset, Sample, Unreadable, collate
 from foveate.data.scan import find_unreadable
 from foveate.data.scenes import SceneOptions, Scenes
-from foveate.data.sources import SOURCES, open_dataset, parse_source
+from foveate.data.sources import SOURCES, open_dataset, open_images, parse_source
 
 __all__ = [
     "SOURCES",
@@ -22,5 +22,6 @@ __all__ = [
     "collate",
     "find_unreadable",
     "open_dataset",
+    "open_images",
     "parse_source",
 ]

@@ -10,10 +10,13 @@ from typing import Any
 
 from foveate.core import Words, check_choice, check_positive_int, expected, suggest
 from foveate.data.archives import open_cifar100, open_fashion_mnist
+from foveate.data.coco_images import open_coco
 from foveate.data.dogs import open_stanford_dogs
 from foveate.data.files import FileDataset
-from foveate.data.folder import FolderDataset
+from foveate.data.folder import FolderDataset, image_files, subfolders
 from foveate.data.imagenet import open_imagenet
+from foveate.data.images import EXTENSIONS
+from foveate.data.loose import LooseImages
 from foveate.data.samples import ImageDataset, Subset
 from foveate.data.scenes import SceneOptions, Scenes
 from foveate.data.shards import open_shards
@@ -169,10 +172,80 @@ def open_dataset(
     else:
         _refuse_unknown(f"{_WHO}({source!r})", options, list(_PLACES[kind].options))
         dataset = _PLACES[kind].open(root, split, **options)
+    return limited(dataset, limit, seed)
+
+
+def open_images(
+    source: str | Path,
+    *,
+    split: str = "val",
+    size: int = 64,
+    seed: int = 0,
+    limit: int | None = None,
+    **options: Any,
+) -> ImageDataset:
+    """Open images to look at: a data set, COCO annotations, or images that belong to no class.
+
+    Args:
+        source: All that ``open_dataset`` takes; ``"coco:ANNOTATIONS.json[:IMAGES_FOLDER]"``;
+            one image file; or any folder of images (``"loose:FOLDER"`` for one whose subfolders
+            are no classes). A folder counts as one by class if it holds no images itself and two
+            subfolders or more that do.
+        split: ``"train"`` or ``"val"``, of no effect for COCO and loose images.
+        size: Side in pixels of generated images.
+        seed: As for ``open_dataset``.
+        limit: At most so many images, chosen so that the classes keep their shares.
+        **options: As for ``open_dataset``; none for COCO and loose images.
+
+    Returns:
+        A data set. Loose images have label -1 and ``classes`` is empty; an image of COCO has the
+        class of its largest object, -1 without any.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If there is nothing to open; the text says what to do.
+
+    Example:
+        >>> images = open_images("scenes", size=32, limit=16)
+        >>> len(images), images[0].name
+        (16, 'scenes/val/000000')
+    """
+    who = "open_images"
+    if not isinstance(source, (str, Path)):
+        raise TypeError(expected(who, "a string source", Words(type(source).__name__)))
+    check_choice(who, "split", split, ("train", "val"))
+    if limit is not None:
+        check_positive_int(who, "limit", limit)
+    word = str(source)
+    head, _, place = word.partition(":")
+    path = Path(place if head == "loose" else word).expanduser()
+    dataset: ImageDataset
+    if head == "coco":
+        dataset = open_coco(place)
+    elif head == "loose" or path.is_file() or (path.is_dir() and not _by_class(word, path)):
+        dataset = LooseImages(path)
+    else:
+        return open_dataset(word, split, size=size, seed=seed, limit=limit, **options)
+    _refuse_unknown(f"{who}({word!r})", options, [])
+    return limited(dataset, limit, seed)
+
+
+def _by_class(word: str, folder: Path) -> bool:
+    """Tell whether ``word``, an existing folder, is a known word or holds images by class."""
+    if parse_source(word)[0] != "folder":
+        return True
+    inside = subfolders(folder)
+    if {"train", "val"} & {path.name for path in inside}:
+        return True
+    loose = any(path.name.lower().endswith(EXTENSIONS) for path in folder.iterdir())
+    return not loose and sum(bool(image_files(path)) for path in inside) >= 2
+
+
+def limited(dataset: ImageDataset, limit: int | None, seed: int) -> ImageDataset:
+    """Choose ``limit`` images so that the classes keep their shares; all if it is None or more."""
     if limit is None or limit >= len(dataset):
         return dataset
-    places = stratified(dataset.labels, stable_names(dataset), limit, seed)
-    return Subset(dataset, places)
+    return Subset(dataset, stratified(dataset.labels, stable_names(dataset), limit, seed))
 
 
 def stable_names(dataset: ImageDataset) -> list[str]:
