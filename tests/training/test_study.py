@@ -167,6 +167,19 @@ def test_one_attention_is_compared_under_several_labels(study, tmp_path, trained
         folder.study.recipe_for("se", 0)
 
 
+def test_a_study_whose_costs_cannot_be_measured_leaves_nothing_behind(study, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise ValueError("the map is 1x1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(comparison_module, "measure", refuse)
+        with pytest.raises(ValueError, match="1x1"):
+            run_study(study, tmp_path / "s", progress=False)
+    # The corrected study goes into the same folder.
+    other = study.model_copy(update={"seeds": [0], "attentions": ["none"], "control": False})
+    assert run_study(other, tmp_path / "s", progress=False).is_finished
+
+
 def test_costs_are_measured_again_when_asked(study, tmp_path, trained):
     short = study.model_copy(update={"attentions": ["none"], "seeds": [0]})
     folder = run_study(short, tmp_path / "s", progress=False)

@@ -41,7 +41,7 @@ def run_study(
     Raises:
         ValueError: If the folder holds another study (what differs is listed), or for an unknown
             model, attention or option.
-        Interrupted: On Ctrl-C; finished runs are kept.
+        Interrupted: On Ctrl-C or SIGTERM; finished runs are kept.
 
     Example:
         >>> run_study(Study(attentions=["none", "se"], seeds=1), "out")  # doctest: +SKIP
@@ -69,14 +69,16 @@ def _run(
         for seed in study.seeds
         for label in labels
     }
-    target.start(study)
     epochs = study.recipe.train.epochs
 
     def run_all(reporter: Reporter) -> None:
         # Costs come first: what cannot be counted or timed shows before hours of training.
         if remeasure or not target.costs:
             reporter.note("measuring parameters, operations and latency")
-            write_json(target.costs_path, measure(study, classes, width, reason))
+            costs = measure(study, classes, width, reason)
+            # Only now: a study that cannot run leaves no folder that would refuse its correction.
+            target.start(study)
+            write_json(target.costs_path, costs)
         for number, ((label, seed), recipe) in enumerate(recipes.items(), 1):
             run = target.run(label, seed)
             reporter.begin(f"{label} seed {seed}", number, epochs)
@@ -104,12 +106,12 @@ def _with_reporter(
 
 
 def _how_to_go_on(study: Study, target: StudyFolder) -> str:
-    """Say after a Ctrl-C what is kept and how to continue."""
+    """Say what an interrupted study has kept and how to continue it."""
     pairs = [(label, seed) for label in study.labels for seed in study.seeds]
     done = sum(target.run(label, seed).is_finished for label, seed in pairs)
     return expected(
         f"the study in {target.path}",
         f"{len(pairs)} finished runs",
-        Words(f"Ctrl-C ({done} are finished and kept)"),
+        Words(f"an interruption ({done} are finished and kept)"),
         "give the same command again to do what is missing",
     )

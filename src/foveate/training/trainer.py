@@ -40,7 +40,7 @@ from foveate.training.workers import told_by
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run; the message says what is kept and how to go on."""
+    """Ctrl-C or SIGTERM during a run; the message says what is kept and how to go on."""
 
 
 class _Watch(Callback):  # type: ignore[misc]
@@ -98,7 +98,7 @@ def train(
         OSError: If a file cannot be written; checkpoints written before are untouched.
         ChildProcessError: If a worker process that loads images dies; the image it was reading is
             named.
-        Interrupted: On Ctrl-C; the last checkpoint is kept.
+        Interrupted: On Ctrl-C or SIGTERM; the last checkpoint is kept.
 
     Example:
         >>> train(load_recipe("recipes/scenes-resnet18-das.toml"), "runs/one")  # doctest: +SKIP
@@ -283,7 +283,7 @@ def _note_start(run: RunFolder, recipe: Recipe) -> None:
 
 
 def _how_to_go_on(run: RunFolder, recipe: Recipe) -> str:
-    """Say after a Ctrl-C what is kept and how to continue."""
+    """Say what an interrupted run has kept and how to continue it."""
     done = len(run.metrics)
     if not run.can_resume:
         kept = "no epoch was kept"
@@ -292,6 +292,6 @@ def _how_to_go_on(run: RunFolder, recipe: Recipe) -> str:
     return expected(
         f"the run in {run.path}",
         f"{recipe.train.epochs} epochs",
-        Words(f"Ctrl-C ({kept})"),
+        Words(f"an interruption ({kept})"),
         "pass --resume (resume=True) to continue it",
     )
