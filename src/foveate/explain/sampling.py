@@ -69,17 +69,9 @@ class SiteField:
         distance: Tensor = (self.points - self.regular).norm(dim=2)
         return distance
 
-    def cells(self, positions: Tensor) -> Tensor:
-        """The cells (row, column) of the map, (N, 2) int64, that hold positions of the image."""
-        scale = positions.new_tensor(
-            [side / full for side, full in zip(self.map_size, self.size, strict=True)]
-        )
-        limit = positions.new_tensor([side - 1 for side in self.map_size])
-        return torch.minimum(((positions + 0.5) * scale).floor().clamp_min(0), limit).long()
-
     def at(self, positions: Tensor) -> SitePoints:
         """The points for one position per image, (N, 2) in pixels of the image."""
-        cell = self.cells(positions)
+        cell = to_cells(positions, self.map_size, self.size)
         rows = torch.arange(len(cell), device=cell.device)
         y, x = cell.unbind(1)
         return SitePoints(
@@ -209,6 +201,18 @@ def to_image(points: Tensor, map_size: tuple[int, int], size: tuple[int, int]) -
     """
     scale = torch.tensor([size[0] / map_size[0], size[1] / map_size[1]]).to(points)
     return (points + 0.5) * scale - 0.5
+
+
+def to_cells(positions: Tensor, map_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """The cells (row, column) of a map, (..., 2) int64, that hold positions of the image.
+
+    Example:
+        >>> to_cells(torch.tensor([0.0, 7.0]), (2, 2), (8, 8)).tolist()
+        [0, 1]
+    """
+    edge = positions.new_tensor(map_size)
+    scaled = (positions + 0.5) * (edge / positions.new_tensor(size))
+    return torch.minimum(scaled.floor().clamp_min(0), edge - 1).long()
 
 
 def regular_grid(points: Tensor) -> Tensor:
