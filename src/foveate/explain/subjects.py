@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.core import Words, expected, require
+from foveate.data import ImageDataset, open_images
 from foveate.models import create_model, load
 from foveate.training.recipe import IMAGENET_MEAN, IMAGENET_STD, DataSection
 from foveate.training.run_folder import RunFolder
@@ -58,6 +59,11 @@ class Subject:
         """Normalize a batch (N, 3, h, w) uint8 of such images, on the device of the network."""
         device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
         return normalize(shown.to(device), self.data)
+
+    def blank(self) -> Tensor:
+        """One gray image as the network takes it, for a run that finds out about its shapes."""
+        side = self.data.size
+        return self.ready(torch.full((1, 3, side, side), 128, dtype=torch.uint8))
 
     def fit_mask(self, mask: Tensor) -> Tensor:
         """Resize and crop a mask (H, W) bool as the image: (h, w) bool, the nearer half counts."""
@@ -183,3 +189,42 @@ def _imagenet_names(model: nn.Module) -> tuple[str, ...] | None:
         return None
     info: Any = require("timm.data", "models", _WHO).ImageNetInfo()
     return tuple(str(info.index_to_description(i)).split(",")[0] for i in range(1000))
+
+
+def open_images_for(
+    subject: Subject,
+    source: str | None,
+    *,
+    limit: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[ImageDataset, str]:
+    """Open the images to explain a network on.
+
+    Args:
+        subject: The network; a run knows its own images.
+        source: Where they come from (see :func:`foveate.data.open_images`); by default the
+            validation images of the run.
+        limit: Images at most; by default all, or as many as the run validated on.
+        options: Of the source, beside those of the run if the source is the run's own.
+
+    Returns:
+        The images, and the source in a word.
+
+    Raises:
+        ValueError: If no source is given and the network has none.
+    """
+    data = subject.data
+    own = source is None or source == data.source
+    if source is None and subject.classes is None:
+        rule = f"images to explain {subject.name} on"
+        raise ValueError(expected(_WHO, rule, Words("none"), "name a folder of images"))
+    if source is None and limit is None:
+        limit = data.limit_val
+    dataset = open_images(
+        source or data.source,
+        size=data.size,
+        seed=data.seed,
+        limit=limit,
+        **{**(data.options if own else {}), **(options or {})},
+    )
+    return dataset, source or data.source
