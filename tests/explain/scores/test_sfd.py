@@ -115,8 +115,9 @@ def test_batched_is_one_by_one_and_nothing_is_changed():
     before = maps.clone(), regions.clone()
     whole = sfd(maps, regions)
     for name in ("score", "chance", "area", "outside"):
-        single = torch.cat([getattr(sfd(m[None], r[None]), name) for m, r in zip(maps, regions)])
-        torch.testing.assert_close(getattr(whole, name), single, equal_nan=True)
+        for image, want in enumerate(getattr(whole, name)):
+            one = sfd(maps[image : image + 1], regions[image : image + 1])
+            torch.testing.assert_close(getattr(one, name)[0], want, equal_nan=True)
     assert torch.equal(maps, before[0]) and torch.equal(regions, before[1])
     assert sfd(maps[:0], regions[:0]).score.shape == (0,)
 

@@ -10,7 +10,8 @@ How they differ, and what each can be fooled by:
   scores 1, a constant one (zeros after normalizing) among them: leave constant maps out. B is the
   map's own: calling less of the outside salient raises the score, so read it beside
   "sfd:outside" or give all networks one ``salient`` set. Base, shift, threshold and layer are
-  free choices; ``sfd_grid`` shows how far they move it.
+  free choices; ``sfd_grid`` shows how far they move it. Its chance moves with the map as well: a
+  perfect map and a constant one have both 1, so read the difference to chance beside the score.
 - ``energy_pointing_game`` is sfd with the map as its weight and the whole image as B: no base, no
   threshold, and every warm pixel counts. ``relevance_mass_accuracy`` is the same ratio before
   normalizing: min-max scaling subtracts a floor of heat that the raw map still has.
