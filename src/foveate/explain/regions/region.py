@@ -69,6 +69,20 @@ def image_key(dataset: ImageDataset, index: int) -> str:
     return dataset.name_of(index)
 
 
+def asked_class(dataset: ImageDataset, index: int, class_name: str | None) -> str | None:
+    """Return ``class_name``, or the name of the image's own class; None if it has none.
+
+    Example:
+        >>> from foveate.data import open_images
+        >>> asked_class(open_images("scenes", size=32, limit=16), 0, "cat")
+        'cat'
+    """
+    if class_name:
+        return class_name
+    label = dataset.labels[check_index(index, len(dataset))]
+    return dataset.classes[label] if 0 <= label < len(dataset.classes) else None
+
+
 def override_path(folder: Path, key: str) -> Path:
     """Return where a mask drawn by hand for the image ``key`` lies.
 
