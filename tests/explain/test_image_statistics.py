@@ -80,10 +80,9 @@ def test_the_interval_stays_in_the_range_of_the_values_and_shifts_with_them():
     assert (moved.low, moved.high) == pytest.approx((found.low + 5, found.high + 5))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("count", "skewed", "least"), [(10, True, 0.84), (30, True, 0.905), (100, True, 0.93),
-                                   (30, False, 0.92), (100, False, 0.935)],
+    ("count", "skewed", "least"), [(10, True, 0.87), (30, True, 0.92), (100, True, 0.93),
+                                   (30, False, 0.92), (100, False, 0.93)],
 )  # fmt: skip
 def test_the_interval_covers_the_truth_as_often_as_it_says(count, skewed, least):
     generator = np.random.default_rng(6)
@@ -151,7 +150,6 @@ def test_many_images_agree_with_the_t_test():
     assert 0.02 < want < 0.5
 
 
-@pytest.mark.slow
 def test_the_p_of_equal_networks_is_uniform():
     generator = np.random.default_rng(9)
     for count in (12, 40):

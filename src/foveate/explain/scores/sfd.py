@@ -182,7 +182,7 @@ def grid_key(base: float, shift: float, threshold: float) -> str:
 
 def salient_set(maps: Tensor, threshold: float) -> Tensor:
     """Pixels from ``threshold`` on, compared in the maps' own dtype; NaN is never salient."""
-    return maps >= torch.tensor(threshold, dtype=maps.dtype, device=maps.device)
+    return maps >= threshold
 
 
 def check_sfd(who: str, base: float, shift: float, threshold: float) -> None:
