@@ -64,11 +64,13 @@ def open_regions(
         {'kind': 'boxes'}
     """
     check_choice(_WHO, "kind of regions", how, HOW)
+    nothing = NoRegions()
     if how == "auto":
         if dataset is None:
             raise ValueError(expected(_WHO, "dataset for 'auto'", Words("none")))
         found = "grounded-sam" if detector or segmenter else "none"
         how = "masks" if _annotated(dataset) else found
+        nothing = NoRegions("the data have neither masks nor boxes, and no models were named")
     source: RegionSource
     if how == "masks":
         source = TruthRegions(which)
@@ -87,7 +89,7 @@ def open_regions(
         if cache is not None:
             source = Cached(source, cache)
     else:
-        source = NoRegions()
+        source = nothing
     if overrides is None:
         return source
     drawn = Overridden(source, overrides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,7 @@ SEGMENTERS = ("sam", "sam2", "sam2_video", "sam_hq")
 
 _WHO = "GroundedSam"
 _SOURCE = "grounded-sam"
+_MARKS = re.compile(r"\[[A-Z]+\]")
 _SIZES = ("original_sizes", "reshaped_input_sizes")
 _NARROW = 64
 _PIXELS = 1 << 26
@@ -154,7 +156,7 @@ class GroundedSam:
             {
                 "box": [round(edge, 2) for edge in boxes[at].tolist()],
                 "score": round(float(scores[at]), 4),
-                "phrase": str(phrases[at]),
+                "phrase": _MARKS.sub("", str(phrases[at])).strip(" ."),
             }
             for at in (order[:1] if self.which == "best" else order)
         ]

@@ -21,6 +21,9 @@ from foveate.explain.regions.cached import read_entry
 from foveate.explain.regions.pictures import outline_png, shrink_mask, small_jpeg
 from foveate.explain.regions.region import Region, asked_class, image_key, override_path
 
+_MUCH = 0.6
+"""A region above this share of its image is marked: objects rarely fill so much."""
+
 _WHO = "write_contact_sheet"
 
 
@@ -192,7 +195,9 @@ def _card(entry: SheetEntry) -> str:
     if region.mask is None:
         lines.append(f'<p class="none">No region: {escape(region.reason)}</p>')
     else:
-        lines.append(f"<p>{100 * entry.share:.1f} % of the image, from {escape(region.source)}</p>")
+        much = ' class="none"' if entry.share > _MUCH else ""
+        share, source = f"{100 * entry.share:.1f} % of the image", escape(region.source)
+        lines.append(f"<p{much}>{share}, from {source}</p>")
     if "prompt" in region.detail:
         lines.append(f"<p>asked for: {escape(str(region.detail['prompt']))}</p>")
     if scores:
@@ -202,7 +207,7 @@ def _card(entry: SheetEntry) -> str:
         lines.append(f"<p>best score {region.detail['best_score']:.2f}</p>")
     lines.append(f"<p>{width} x {height}, by hand: <code>{escape(override)}</code></p>")
     return (
-        f'<li><div class="picture">{_picture(entry)}</div>'
+        f'<li><div class="frame">{_picture(entry)}</div>'
         f'<div class="words"><h2>{escape(what)}</h2>{"".join(lines)}</div></li>'
     )
 
@@ -232,4 +237,6 @@ def _picture(entry: SheetEntry) -> str:
             )
         view = f"0 0 250 {scale * height:.1f}"
         layers.append(f'<svg viewBox="{view}" aria-hidden="true">{"".join(shapes)}</svg>')
-    return "".join(layers)
+    # As wide as the card, unless that would make it higher than one picture should be.
+    shape = f"aspect-ratio: {width} / {height}; width: min(100%, {max(8, 330 * width // height)}px)"
+    return f'<div class="picture" style="{shape}">{"".join(layers)}</div>'
