@@ -156,7 +156,7 @@ def test_attentions_without_a_gate_show_their_output():
 
 def test_a_grid_is_the_same_as_its_places():
     net, images = Stack(2), torch.rand(2, 1, 15, 15)
-    places, ((site, maps),) = receptive_grid(net, images, side=3)
+    places, ((site, maps),) = receptive_grid(net, images, 3)
     assert site == "stage" and maps.shape == (2, 9, 15, 15)
     assert places.tolist() == [[y, x] for y in (2.0, 7.0, 12.0) for x in (2.0, 7.0, 12.0)]
     (field,) = receptive_fields(net, images, places[5].expand(2, 2))

@@ -75,10 +75,22 @@ def test_a_network_is_seen_whole_and_left_alone(seen):
     assert sides[:2] == [("stage1", "before"), ("stage1", "after")] and len(sides) == 8
     assert len(das.gates) == 4 and das.places.shape == (4, 2)
     for gate in das.gates:
-        assert gate.mean.shape == gate.field.map_size
+        assert gate.mean.shape == gate.passed.shape == gate.field.map_size
         assert gate.receptive.shape == (4, 40, 48)
+    # A fresh residual branch ends in zeros: nothing comes, nothing is passed on.
+    assert se.gates and not any(gate.passed.any() for gate in se.gates)
     assert all(gate.mean is None and gate.field is None for gate in se.gates)
     assert das.says in CLASSES and das.right == (das.says == "minus")
+
+
+def test_fields_are_measured_where_they_are_asked_for(seen):
+    shown, _, _, _ = seen
+    where = torch.tensor([[3.0, 30.0]])
+    one = viewed(network("se"), shown, shown.float() / 255, label="se", at=where)
+    assert one.places.tolist() == where.tolist()
+    assert one.gates[0].receptive.shape == (1, 40, 48)
+    with pytest.raises(ValueError, match="inside the"):
+        viewed(network("se"), shown, shown.float() / 255, label="se", at=where + 40)
 
 
 def test_the_page_needs_nothing_else_and_holds_the_numbers(page, seen):
@@ -105,7 +117,7 @@ def test_an_image_of_224_pixels_and_two_gated_networks_stays_small(tmp_path):
     shown = torch.randint(0, 255, (3, 224, 224), dtype=torch.uint8)
     one = viewed(model, shown, shown.float() / 255, label="das", grid=1)
     gates = tuple(
-        type(gate)(gate.site, gate.mean, gate.field, gate.receptive.expand(25, -1, -1))
+        type(gate)(gate.site, gate.mean, gate.passed, gate.field, gate.receptive.expand(25, -1, -1))
         for gate in one.gates
     )
     four = type(one)(**{**one.__dict__, "gates": gates})

@@ -95,24 +95,31 @@ def receptive_fields(
 
 
 def receptive_grid(
-    model: nn.Module, images: Tensor, side: int = 5, probes: int | None = 2
+    model: nn.Module, images: Tensor, at: int | Tensor = 5, probes: int | None = 2
 ) -> tuple[Tensor, list[tuple[str, Tensor]]]:
-    """The maps of ``receptive_fields`` for ``side`` x ``side`` positions in one run.
+    """The maps of ``receptive_fields`` for several positions in one run.
 
     Args:
         model: A network with inserted attentions.
         images: (N, 3, H, W), prepared as in training.
-        side: Positions in each direction, in the middle of equal parts of the image.
+        at: Positions in each direction, in the middle of equal parts of the image; or the positions
+            themselves, (K, 2) in pixels of the image.
         probes: As above.
 
     Returns:
-        The positions (side^2, 2), row by row, and for each attention its site and its maps
-        (N, side^2, H, W).
+        The positions (K, 2), row by row, and for each attention its site and its maps, not
+        normalized, (N, K, H, W).
+
+    Raises:
+        ValueError: If there are no positions, or they lie outside the images.
     """
-    check_positive_int("receptive_grid", "side", side)
-    middles = (torch.arange(side, device=images.device) + 0.5) / side
-    grid = torch.stack(torch.meshgrid(middles, middles, indexing="ij"), dim=-1).reshape(-1, 2)
-    places = grid * grid.new_tensor(images.shape[-2:]) - 0.5
+    if isinstance(at, Tensor):
+        places = check_positions("receptive_grid", at, images[:1].expand(len(at), -1, -1, -1))
+    else:
+        check_positive_int("receptive_grid", "at", at)
+        middles = (torch.arange(at, device=images.device) + 0.5) / at
+        grid = torch.stack(torch.meshgrid(middles, middles, indexing="ij"), dim=-1)
+        places = grid.reshape(-1, 2) * middles.new_tensor(images.shape[-2:]) - 0.5
     traced = _trace(model, images, places.expand(len(images), -1, -1), probes, False)
     return places, [(site.name, site.maps) for site in traced]
 

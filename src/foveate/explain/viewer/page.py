@@ -114,10 +114,12 @@ def _network(network: ViewedNetwork) -> dict[str, Any]:
 
 
 def _gate(gate: ViewedGate) -> dict[str, Any]:
-    packed: dict[str, Any] = {"site": gate.site, "mean": None, "points": None, "receptive": None}
-    if gate.mean is not None:
-        mean = gate.mean.float().nan_to_num()
-        packed["mean"] = _bytes(mean, float(mean.min()), float(mean.max()))
+    packed: dict[str, Any] = {"site": gate.site, "points": None, "receptive": None}
+    for name, values in (("mean", gate.mean), ("passed", gate.passed)):
+        packed[name] = None
+        if values is not None:
+            known = values.float().nan_to_num()
+            packed[name] = _bytes(known, float(known.min()), float(known.max()))
     if gate.field is not None:
         points = gate.field.points[0].permute(2, 3, 0, 1)  # (h, w, P, 2)
         points = points.float().nan_to_num().cpu()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -43,13 +44,17 @@ class ViewedGate:
 
     Attributes:
         site: Name of the place.
-        mean: (h, w) mean of the gate over its channels; None where it has no map.
+        mean: (h, w) mean of the gate over its channels; None where it has no map. A norm over
+            channels pins it: then it hardly varies, whatever the gate does.
+        passed: (h, w), |f(x)| / |x| over channels at each place: what the attention passes on;
+            0 where x is 0; None where it changes the shape of its map.
         field: Sampling points, of a batch of this one image; None where it samples nothing.
         receptive: (K, H, W) receptive fields at the network's places; None if not asked for.
     """
 
     site: str
     mean: Tensor | None
+    passed: Tensor | None
     field: SiteField | None
     receptive: Tensor | None
 
@@ -112,6 +117,7 @@ def viewed(
     truth: int | None = None,
     explain: int | None = None,
     grid: int = 5,
+    at: Tensor | None = None,
     health: Sequence[SiteHealth] = (),
 ) -> ViewedNetwork:
     """Look at one image through one network; the network is left as it was.
@@ -126,10 +132,13 @@ def viewed(
         explain: The class for Grad-CAM; None for the predicted one.
         grid: Receptive fields are measured at grid x grid places; 0 leaves them out. That takes
             most of the time: two passes back per place and gate.
+        at: (K, 2) positions (y, x) in pixels to measure them at instead, for example the middle of
+            the object.
         health: The report of ``GateHealth`` over many images, for the table of the page.
 
     Raises:
-        ValueError: If ``shown`` is not (3, H, W) uint8 or ``ready`` has another size.
+        ValueError: If ``shown`` is not (3, H, W) uint8 or ``ready`` has another size, or
+            if a position lies outside.
     """
     if shown.dtype != torch.uint8 or shown.dim() != 3 or shown.shape[0] != 3:
         got = f"{tuple(shown.shape)} {shown.dtype}"
@@ -138,7 +147,10 @@ def viewed(
         rule = f"a prepared image (C, {shown.shape[1]}, {shown.shape[2]})"
         raise ValueError(expected(_WHO, rule, tuple(ready.shape)))
     images = ready[None]
+    passed: dict[str, Tensor] = {}
     with torch.no_grad(), undisturbed(model):
+        for site, attention in inserted(model).items():
+            attention.register_forward_hook(partial(_keep_passed, passed, site))
         shares = model(images)[0].float().softmax(0)
     guess = int(shares.argmax())
     chosen = guess if explain is None else explain
@@ -153,8 +165,8 @@ def viewed(
     except MissingExtraError as error:
         notes.append(f"Grad-CAM is left out: {error}")
     places, receptive = None, {}
-    if grid and inserted(model):
-        places, maps = receptive_grid(model, images, grid)
+    if (grid or at is not None) and inserted(model):
+        places, maps = receptive_grid(model, images, grid if at is None else at)
         receptive = {site: one[0].cpu() for site, one in maps}
     means = {gate.site: gate.gate[0].cpu() for gate in gate_maps(model, images)}
     fields = {field.site: field for field in site_fields(model, images)}
@@ -166,13 +178,24 @@ def viewed(
         explained=word(chosen),
         cams=cams,
         gates=tuple(
-            ViewedGate(site, means.get(site), fields.get(site), receptive.get(site))
+            ViewedGate(
+                site, means.get(site), passed.get(site), fields.get(site), receptive.get(site)
+            )
             for site in inserted(model)
         ),
         places=None if places is None else places.cpu(),
         health=tuple(health),
         notes=tuple(notes),
     )
+
+
+def _keep_passed(
+    kept: dict[str, Tensor], site: str, _: nn.Module, inputs: tuple[Tensor, ...], out: Tensor
+) -> None:
+    x = inputs[0]
+    if out.shape == x.shape:
+        size = x[0].float().norm(dim=0)
+        kept[site] = (out[0].float().norm(dim=0) / size.clamp_min(1e-12)).cpu()
 
 
 def _cams(model: nn.Module, images: Tensor, chosen: int) -> list[CamMap]:

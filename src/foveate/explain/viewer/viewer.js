@@ -31,6 +31,7 @@ function layersOf(image) {
   const add = (key, text) => found.set(key, text);
   for (const { cams, gates } of image.networks) {
     cams.forEach((cam) => add(`cam ${cam.name}`, `Grad-CAM: ${cam.name}`));
+    gates.forEach((gate) => gate.passed && add(`passed ${gate.site}`, `Passed on, |f(x)| / |x|: ${gate.site}`));
     gates.forEach((gate) => gate.mean && add(`gate ${gate.site}`, `Gate, mean over channels: ${gate.site}`));
     gates.forEach((gate) => gate.receptive && add(`field ${gate.site}`, `Receptive field: ${gate.site}`));
   }
@@ -52,10 +53,10 @@ function shownBy(network, image) {
       text: `for ${network.explained}${side}${flat}` };
   }
   const gate = network.gates.find((one) => one.site === name);
-  if (kind === "gate") {
-    if (!gate?.mean) return { text: `${network.label} has no gate map there` };
-    const { low, high } = gate.mean;
-    return { map: gate.mean, stops: GREEN, low: low.toFixed(2), high: high.toFixed(2), text: "" };
+  if (kind === "gate" || kind === "passed") {
+    const map = kind === "gate" ? gate?.mean : gate?.passed;
+    if (!map) return { text: `${network.label} has no such map there` };
+    return { map, stops: GREEN, low: map.low.toFixed(2), high: map.high.toFixed(2), text: "" };
   }
   if (!gate?.receptive) return { text: `${network.label} has no receptive field there` };
   const index = nearest(network.places, state.place);
@@ -104,7 +105,7 @@ function buildPanel(network, number, picture) {
     rows.append(make("tr", {}, head, ...values));
     return { gate, values, box, site: gate.site };
   });
-  const titles = ["gate", "weight here", "mean shift", "largest", "outside"];
+  const titles = ["gate", "passed here", "mean shift", "largest", "outside"];
   const head = make("tr", {}, ...titles.map((text) => make("th", { scope: "col", textContent: text })));
   const element = make("article", { className: "network" },
     make("h3", { textContent: network.label }), make("p", { className: "says", textContent: says }),
@@ -158,8 +159,8 @@ function draw(panel) {
   drawCross(pen, frame, state.place, size);
   panel.scale.replaceChildren(...scaleOf(shown));
   panel.cells.forEach(({ gate, values }) => {
-    const { weight, mean, most, outside, count } = readingOf(gate);
-    values[0].textContent = weight === null ? "–" : weight.toFixed(2);
+    const { passed, mean, most, outside, count } = readingOf(gate);
+    values[0].textContent = passed === null ? "–" : `${Math.round(100 * passed)} %`;
     values[1].textContent = count ? `${near(mean)} px` : "–";
     values[2].textContent = count ? `${near(most)} px` : "–";
     values[3].textContent = count ? `${outside} of ${count}` : "–";
@@ -178,7 +179,7 @@ function readingOf(gate) {
   const points = pointsAt(gate, imageNow(), state.place);
   const shifts = points.map((one) => one.shift);
   return {
-    weight: gate.mean ? valueAt(gate.mean, imageNow(), state.place) : null,
+    passed: gate.passed ? valueAt(gate.passed, imageNow(), state.place) : null,
     mean: shifts.reduce((sum, value) => sum + value, 0) / Math.max(1, shifts.length),
     most: Math.max(0, ...shifts),
     outside: points.filter((one) => one.outside).length,
