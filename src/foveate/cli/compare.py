@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,6 +77,9 @@ def compare(
         bool, typer.Option("--explain/--no-explain", help="Draw what the networks look at.")
     ] = True,
     images: Annotated[int, typer.Option(min=1, help="How many images to draw.")] = 6,
+    scored: Annotated[
+        int, typer.Option(min=1, help="How many images to score what the networks look at on.")
+    ] = 100,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train attentions with one recipe and the same seeds; write a table and an HTML report.
@@ -119,52 +121,60 @@ def compare(
         variants=_variants(variant or []),
     )
     folder = out or Path("runs") / f"compare-{_slug(base.data.source)}-{_slug(base.model.name)}"
-    done = run_study(study, folder, resume=resume, remeasure=remeasure, progress=not quiet)
-    if explain and not _is_explained(folder, images):
-        write_report(folder)  # Should drawing fail, the numbers are there all the same.
-        _tell("drawing what the networks look at", quiet)
-        try:
-            _explain(done, folder, images)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"interrupted while drawing; all runs are kept in {folder}:"
-                " give the same command again to draw"
-            ) from None
+    run_study(study, folder, resume=resume, remeasure=remeasure, progress=not quiet)
+    if explain and not _is_explained(folder, images, scored):
+        write_report(folder)  # Should this fail, the numbers are there all the same.
+        _explain(folder, images, scored, quiet)
     show(write_report(folder))
 
 
-def _explain(done: Any, folder: Path, count: int) -> None:
-    """Draw the networks of the first seed into the study folder."""
-    from foveate.data import open_dataset
-    from foveate.explain import write_gallery
-    from foveate.training.transforms import eval_transform, normalize
+def _explain(folder: Path, images: int, scored: int, quiet: bool) -> None:
+    """Score and draw what the networks of a finished study look at."""
+    import shutil
 
-    study = done.study
-    data = study.recipe.data
-    dataset = open_dataset(
-        data.source, "val", size=data.size, seed=data.seed, limit=data.limit_val, **data.options
-    )
-    fit: Callable[[Any], Any] = eval_transform(data)
+    from foveate.cli._explaining import default_base, explain_into, find_regions
+    from foveate.core import MissingExtraError
+    from foveate.core.files import write_json
+    from foveate.explain.subjects import open_images_for, open_subjects
 
-    def prepare(image: Any) -> tuple[Any, Any]:
-        shown = fit(image)
-        return shown, normalize(shown[None], data)[0]
+    out = folder / "explain"
+    if _asked(out) != [images, scored]:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        write_json(out / "asked.json", [images, scored])
+    subjects = open_subjects(folder)
+    limit = min(scored, subjects[0].data.limit_val or scored)
+    dataset, source = open_images_for(subjects[0], None, limit=limit)
+    try:
+        explain_into(
+            out,
+            subjects,
+            dataset,
+            find_regions("auto", dataset, out / "regions"),
+            source,
+            quiet=quiet,
+            base=default_base(subjects),
+            pictures=images,
+            view=min(images, 4),
+        )
+    except MissingExtraError as error:
+        _tell(f"what the networks look at is left out: {error}", quiet)
 
-    models = {label: done.runs(label)[0].load_model() for label in done.labels}
-    write_gallery(models, dataset, folder / "explain", prepare, count=count, seed=study.seeds[0])
+
+def _is_explained(folder: Path, images: int, scored: int) -> bool:
+    """Whether it is there, for as many images as are asked for."""
+    out = folder / "explain"
+    return (out / "explain.json").is_file() and _asked(out) == [images, scored]
 
 
-def _is_explained(folder: Path, count: int) -> bool:
-    """Whether the pictures are there; they are as many as asked for, or as the data gave."""
+def _asked(out: Path) -> object:
+    """How many images were to be drawn and scored when ``out`` was made; None if unknown."""
     import json
 
-    index = folder / "explain" / "index.json"
-    if not index.is_file():
-        return False
     try:
-        return bool(json.loads(index.read_text(encoding="utf-8")).get("asked") == count)
-    except (ValueError, AttributeError):
-        return False
+        return json.loads((out / "asked.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _words(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +11,14 @@ from typing import Annotated
 import typer
 
 RUNS = Path("runs")
+FIGURE4, SFD = "figure4", "sfd"
 
 
 def paper(
     what: Annotated[
         str,
         typer.Argument(
-            help="table1 to table5, figure3 or sfd; ablation-design, ablation-norm,"
+            help="table1 to table5, figure3, figure4 or sfd; ablation-design, ablation-norm,"
             " ablation-alpha, ablation-sites or ablation-start."
         ),
     ],
@@ -42,7 +43,28 @@ def paper(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The folder of an ablation's study, or of the plot of figure3."),
+        typer.Option(help="The folder of an ablation's study, of figure3, figure4 or sfd."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of figure4 and sfd: a run, a study, a folder of foveate.save or the name of a"
+            " model with published weights; repeatable."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Images of figure4 (by default 4) or of sfd (100)."),
+    ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(help="Of figure4 and sfd: where objects lie, as for foveate explain."),
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="Of grounded-sam: Grounding DINO, as for foveate explain.")
+    ] = None,
+    segmenter: Annotated[
+        str | None, typer.Option(help="Of grounded-sam: SAM or SAM 2, as for foveate explain.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
@@ -57,23 +79,41 @@ def paper(
         foveate paper table3 --runs runs --format md
         foveate paper figure3 --out plots
         foveate paper ablation-design --data scenes --seeds 3
+        foveate paper sfd --weights runs/compare-scenes-resnet18
+        foveate paper figure4 --weights resnet50 --data photos --regions grounded-sam
     """
     from foveate.core import expected, suggest
     from foveate.paper import TABLES
     from foveate.paper.ablation import ABLATIONS
 
+    for_tables = {"--rows": rows, "--runs": runs, "--format": form}
+    for_ablations = {"--recipe": recipe, "--seeds": seeds}
+    for_looking = {
+        "--weights": weights,
+        "--limit": limit,
+        "--regions": regions,
+        "--detector": detector,
+        "--segmenter": segmenter,
+    }
     if what in ABLATIONS:
-        _refuse(what, "a table", {"--rows": rows, "--runs": runs, "--format": form})
+        _refuse(what, "a table", for_tables)
+        _refuse(what, "figure4 or sfd", for_looking)
         _ablate(what, data, recipe, seeds or 3, out, quiet)
+    elif what == FIGURE4 or (what == SFD and weights):
+        _refuse(what, "a table", for_tables)
+        _refuse(what, "an ablation", for_ablations)
+        found = {"detector": detector, "segmenter": segmenter}
+        _look(what, weights or [], data, limit, regions or "auto", out, quiet, found)
     elif what in TABLES:
-        _refuse(what, "an ablation", {"--data": data, "--recipe": recipe, "--seeds": seeds})
+        _refuse(what, "an ablation", {"--data": data, **for_ablations})
+        _refuse(what, "figure4, or sfd with --weights", for_looking)
         _show(what, rows, runs, form or "text", out, quiet)
     else:
-        known = [*TABLES, *ABLATIONS]
+        known = [*TABLES, FIGURE4, *ABLATIONS]
         raise ValueError(expected("paper", "a table or an ablation", what, suggest(what, known)))
 
 
-def _refuse(what: str, wanted: str, options: dict[str, object]) -> None:
+def _refuse(what: str, wanted: str, options: Mapping[str, object]) -> None:
     """Refuse options that would be passed over.
 
     Raises:
@@ -137,6 +177,56 @@ def _ablate(
     show(folder / "report.html")
     for plot in sorted(folder.glob("*.png")):
         typer.echo(f"plot:   {plot}")
+
+
+def _look(
+    what: str,
+    weights: list[str],
+    data: str | None,
+    limit: int | None,
+    regions: str,
+    out: Path | None,
+    quiet: bool,
+    found: dict[str, str | None],
+) -> None:
+    """Draw figure 4 of the networks that are at hand, or score them as the paper did its own.
+
+    Raises:
+        ValueError: If there is no network.
+    """
+    from foveate.cli._explaining import default_base, explain_into, find_regions
+    from foveate.core import Words, expected
+    from foveate.explain.subjects import open_images_for, open_subjects, told_apart
+
+    if not weights:
+        remedy = "for example --weights runs/das-seed0 --weights runs/none-seed0"
+        raise ValueError(expected(f"paper {what}", "--weights", Words("none"), remedy))
+    groups = [open_subjects(one) for one in weights]
+    subjects = told_apart(groups)
+    folder = out or RUNS / f"paper-{what}"
+    # The figure picks among all images, the score takes the first hundred, as the paper has.
+    count = limit or (4 if what == FIGURE4 else 100)
+    asked = None if what == FIGURE4 else count
+    dataset, source = open_images_for(subjects[0], data, limit=asked)
+    where = find_regions(regions, dataset, folder / "regions", **found)
+    if what == SFD:
+        from foveate.cli.explain import show
+
+        base = default_base(subjects) or (groups[0][0].label if len(groups) > 1 else None)
+        title = "The paper's score on our networks"
+        page = explain_into(
+            folder, subjects, dataset, where, source, quiet=quiet, base=base, title=title
+        )
+        show(page)
+        _show(SFD, "", folder, "text", None, quiet)
+        return
+    from foveate.paper.figure4 import figure4
+
+    first = {one.label: one for one in reversed(subjects)}
+    shown = [one for one in subjects if first[one.label] is one]
+    with progress(not quiet) as tell:
+        path = figure4(shown, dataset, where, folder, count=count, tell=tell)
+    typer.echo(f"picture: {path}")
 
 
 @contextmanager

@@ -112,6 +112,14 @@ def open_subjects(
     return found
 
 
+def truth_of(subject: Subject, dataset: ImageDataset, label: int) -> int | None:
+    """The network's own number of a class of the images; None if it does not know it."""
+    if subject.classes is None or not 0 <= label < len(dataset.classes):
+        return None
+    name = dataset.classes[label]
+    return subject.classes.index(name) if name in subject.classes else None
+
+
 def told_apart(groups: list[list[Subject]]) -> list[Subject]:
     """One list of all subjects, in which no two have the same label and seed.
 

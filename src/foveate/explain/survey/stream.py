@@ -18,7 +18,7 @@ from foveate.data.samples import Subset
 from foveate.explain.grad_cam import GradCam, grad_cam
 from foveate.explain.regions import Region, RegionSource
 from foveate.explain.scores import deletion_insertion, score_maps, sfd, sfd_grid
-from foveate.explain.subjects import Subject
+from foveate.explain.subjects import Subject, truth_of
 from foveate.explain.survey.ledger import CONSTANT, Ledger, Row
 from foveate.explain.survey.settings import SurveySettings, check_layers
 from foveate.explain.targets import cam_targets
@@ -129,18 +129,10 @@ def _check_labels(
 ) -> None:
     if settings.explained == "label":
         for subject in subjects:
-            if _truth(subject, dataset, 0) is None:
+            if truth_of(subject, dataset, 0) is None:
                 rule = f"images whose labels {subject.name} knows"
                 remedy = "explain the predicted class"
                 raise ValueError(expected("explain", rule, list(dataset.classes)[:5], remedy))
-
-
-def _truth(subject: Subject, dataset: ImageDataset, label: int) -> int | None:
-    """The network's own number of a class of the images; None if it does not know it."""
-    if subject.classes is None or not 0 <= label < len(dataset.classes):
-        return None
-    name = dataset.classes[label]
-    return subject.classes.index(name) if name in subject.classes else None
 
 
 def _regions(
@@ -222,7 +214,7 @@ def _look(
 ) -> _Seen:
     shown = torch.stack([subject.shown(item.image) for _, item in ready])
     images = subject.ready(shown)
-    truth = [_truth(subject, dataset, item.label) for _, item in ready]
+    truth = [truth_of(subject, dataset, item.label) for _, item in ready]
     with torch.no_grad():
         said = subject.model(images).argmax(1)
     explained = said
