@@ -46,6 +46,22 @@ def test_a_disc_grows_around_one_pixel():
     assert near(region, 0) is region
 
 
+@pytest.mark.parametrize("tolerance", [1, 3, 4.3, 7, 15, 1000])
+def test_regions_grow_by_the_euclidean_distance_between_centers(tolerance):
+    region = torch.zeros(2, 9, 21, dtype=torch.bool)
+    region[0, 2, 4] = region[0, 8, 17] = region[1, 5, 0] = True
+    for image in range(2):
+        objects = region[image].nonzero().tolist()
+        want = [
+            [
+                any((y - v) ** 2 + (x - u) ** 2 <= tolerance**2 for v, u in objects)
+                for x in range(21)
+            ]
+            for y in range(9)
+        ]
+        assert near(region, tolerance)[image].tolist() == want
+
+
 def test_ties_count_as_their_share_on_the_region():
     heat = torch.tensor([[[1.0, 1.0, 1.0, 0.5]]])
     region = torch.tensor([[[True, False, False, True]]])

@@ -1,6 +1,8 @@
 """All scores at once: equal to each alone, invariant where they must be, chance beside each."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -144,3 +146,23 @@ def test_wrong_maps_are_named():
         score_maps(maps, -maps, regions)
     with pytest.raises(TypeError, match="score_maps expects a tensor of maps; got list"):
         score_maps(maps, maps.tolist(), regions)
+
+
+MEASURE = """
+import resource, torch
+from foveate.explain.scores import score_maps
+torch.set_num_threads(1)
+maps, regions = torch.zeros(512, 224, 224), torch.zeros(512, 224, 224, dtype=torch.bool)
+maps[:, 50:90, 40:80], regions[:, 60:120, 30:100] = 0.75, True
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+score_maps(maps, maps, regions)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is that of Linux")
+def test_memory_does_not_grow_with_the_batch():
+    run = [sys.executable, "-c", MEASURE]
+    grown = int(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+    assert grown < 150_000, f"{grown} KiB for 512 maps of 100 MB"

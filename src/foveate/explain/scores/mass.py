@@ -65,5 +65,5 @@ def relevance_mass_accuracy(raw: Tensor, regions: Tensor) -> Tensor:
 
 def _share(maps: Tensor, regions: Tensor) -> Tensor:
     heat = maps.double()
-    whole = heat.sum((1, 2))
-    return defined((heat * regions).sum((1, 2)) / whole, regions, whole > 0)
+    # A map that is zero everywhere gives 0 / 0, which is the NaN to return.
+    return defined((heat * regions).sum((1, 2)) / heat.sum((1, 2)), regions)

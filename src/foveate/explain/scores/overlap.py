@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from foveate.explain.scores.arguments import check_maps, defined
+from foveate.explain.scores.arguments import check_maps, defined, share
 from foveate.explain.scores.sfd import check_number, salient_set
 
 
@@ -33,7 +33,7 @@ def iou(maps: Tensor, regions: Tensor, *, threshold: float = 0.5) -> Tensor:
     check_maps("iou", maps, regions, high=1.0)
     salient = salient_set(maps, threshold)
     both, either = (salient & regions).sum((1, 2)), (salient | regions).sum((1, 2))
-    return defined(both.double() / either, regions, ~maps.isnan().flatten(1).any(1))
+    return defined(both.double() / either, regions, _known(maps))
 
 
 def iou_chance(maps: Tensor, regions: Tensor, *, threshold: float = 0.5) -> Tensor:
@@ -53,8 +53,11 @@ def iou_chance(maps: Tensor, regions: Tensor, *, threshold: float = 0.5) -> Tens
     """
     check_number("iou_chance", "threshold", threshold, 0.0, 1.0)
     check_maps("iou_chance", maps, regions, high=1.0)
-    salient = salient_set(maps, threshold).double().mean((1, 2))
-    region = regions.double().mean((1, 2))
+    salient, region = share(salient_set(maps, threshold)), share(regions)
     both = salient * region
-    known = ~maps.isnan().flatten(1).any(1)
-    return defined(both / (salient + region - both), regions, known)
+    return defined(both / (salient + region - both), regions, _known(maps))
+
+
+def _known(maps: Tensor) -> Tensor:
+    """Whether a map has no NaN, which its maximum would be."""
+    return ~maps.amax((1, 2)).isnan()

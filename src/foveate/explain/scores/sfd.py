@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from foveate.core import Words, expected
-from foveate.explain.scores.arguments import area, by_pieces, check_maps, check_mask, defined
+from foveate.explain.scores.arguments import area, by_pieces, check_maps, check_mask, defined, share
 
 BASES = (2.0, math.e, 10.0)
 SHIFTS = (0.0, 1.0)
@@ -84,8 +84,7 @@ def sfd(
     outside = salient & ~regions
     score, chance = _scores(*_sums(maps, regions, [outside], [base]), shift)
     score, chance = score[:, 0, 0], chance[:, 0, 0]
-    beside = outside.double().mean((1, 2))
-    return SfdScore(score, chance, area(regions), defined(beside, regions, ~score.isnan()))
+    return SfdScore(score, chance, area(regions), defined(share(outside), regions, ~score.isnan()))
 
 
 def sfd_grid(
