@@ -16,7 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def write_variants(path, labels, top1, options=None):
     """A study of das under several labels; every one 0.01 better than the one before."""
-    write_study(path, {"none": top1}, explain=False)
+    write_study(path, {"none": top1})
     costs = {"none": cost(1_000_000, 10_000_000, 1.0, 1.0)}
     text = 'attentions = ["none"]\nseeds = [0, 1, 2]\n'
     for turn, label in enumerate(labels, 1):

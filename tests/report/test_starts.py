@@ -22,9 +22,8 @@ def tuned(tmp_path):
     study = write_study(
         tmp_path / "s",
         {"none": [0.91, 0.93, 0.92], "paper": [0.80, 0.85, 0.81], "identity": [0.95, 0.97, 0.96]},
-        explain=False,
     )
-    write_study(study / "base", {"none": BASE}, explain=False)
+    write_study(study / "base", {"none": BASE})
     for label, before in START.items():
         for seed, value in enumerate(before):
             path = study / "runs" / f"{label}-seed{seed}" / "result.json"

@@ -79,7 +79,7 @@ def cost(params, macs, forward, step, **more):
     }  # fmt: skip
 
 
-def write_study(path, top1=None, seeds=(0, 1, 2), explain=True):
+def write_study(path, top1=None, seeds=(0, 1, 2)):
     """A whole study folder with the accuracies ``top1`` by label."""
     top1 = TOP1 if top1 is None else top1
     path.mkdir(parents=True, exist_ok=True)
@@ -100,17 +100,4 @@ def write_study(path, top1=None, seeds=(0, 1, 2), explain=True):
     content = {label: costs[label] for label in top1 if label in costs}
     content["_conditions"] = {"threads": 2, "batch": 16, "statistic": "median of 20"}
     (path / "costs.json").write_text(json.dumps(content))
-    if explain:
-        (path / "explain").mkdir()
-        panels = []
-        for kind, variant in (("image", ""), ("grad-cam", "none"), ("points", "das")):
-            name = f"0-{kind}-{variant}.png"
-            (path / "explain" / name).write_bytes(tiny_png())
-            panels.append(
-                {"file": name, "kind": kind, "variant": variant, "caption": f"{variant} {kind}",
-                 "alt": f"picture {kind} {variant}"}
-            )  # fmt: skip
-        index = {"seed": 0, "notes": [], "images": [{"name": "val-0", "class": "disk <near>",
-                 "panels": panels}]}  # fmt: skip
-        (path / "explain" / "index.json").write_text(json.dumps(index))
     return path

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from foveate.core import require
 from foveate.core.files import write_bytes
 from foveate.report import plots, table, wording
+from foveate.report.explained import FILE, read_explained
+from foveate.report.explained_html import sections
 from foveate.report.reading import StudyRecord, find_key, read_study
 from foveate.report.starts import BASE, starts_of
+from foveate.report.templating import environment, markup
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_KINDS = {"image": "Image", "grad-cam": "Grad-CAM", "gate": "Gate", "points": "Sampling points"}
+EXPLAIN = "explain"
 
 
 def write_report(study_folder: str | Path) -> Path:
@@ -42,39 +42,51 @@ def write_report(study_folder: str | Path) -> Path:
 
 def render(study: StudyRecord, rows: list[table.Row]) -> str:
     """The whole page as text."""
-    jinja2 = require("jinja2", "train", "the HTML report")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    safe = jinja2.utils.markupsafe.Markup
     data, model = _subject(study)
-    page: str = environment.get_template("report.html.jinja").render(
-        data=data,
-        model=model,
-        headline=wording.headline(rows, wording.class_count(study)),
-        legend=wording.legend(study),
-        starts=_starts(study),
-        accuracy=_cells(rows, "accuracy"),
-        control=_cells([row for row in rows if row.against_wider], "control"),
-        cost=_cells(rows, "cost"),
-        styles={BASE: "c0", **plots.styles(study.labels)},
-        curves=[(label, safe(svg)) for label, svg in plots.learning_curves(study)],
-        charts=[safe(svg) for svg in plots.cost_charts(study, rows)],
-        pictures=list(_pictures(study)),
-        explain_notes=study.explained.get("notes", []),
-        explain_seed=study.explained.get("seed"),
-        conditions=list(_conditions(study)),
-        unreadable=wording.unreadable(study),
-        limits=wording.limits(study, rows),
-        study_toml=_text(study.path / "study.toml"),
-        recipe_toml=_recipe(study),
-        seeds=len(study.seeds),
+    style = {BASE: "c0", **plots.styles(study.labels)}
+    seen = _seen(study, style)
+    look = seen.get("look") or {}
+    page: str = (
+        environment()
+        .get_template("report.html.jinja")
+        .render(
+            data=data,
+            model=model,
+            headline=wording.headline(rows, wording.class_count(study)),
+            legend=wording.legend(study),
+            starts=_starts(study),
+            accuracy=_cells(rows, "accuracy"),
+            control=_cells([row for row in rows if row.against_wider], "control"),
+            cost=_cells(rows, "cost"),
+            styles=style,
+            curves=[(label, markup(svg)) for label, svg in plots.learning_curves(study)],
+            charts=[markup(svg) for svg in plots.cost_charts(study, rows)],
+            look=look,
+            networks=seen.get("networks", []),
+            conditions=[*_conditions(study), *_told(look)],
+            unreadable=wording.unreadable(study),
+            limits=[*wording.limits(study, rows), *look.get("limits", [])],
+            study_toml=_text(study.path / "study.toml"),
+            recipe_toml=_recipe(study),
+            seeds=len(study.seeds),
+        )
     )
     return page
+
+
+def _seen(study: StudyRecord, style: dict[str, str]) -> dict[str, Any]:
+    """Where the networks of the study look, if that was found out."""
+    folder = study.path / EXPLAIN
+    if not (folder / FILE).is_file():
+        return {}
+    record = read_explained(folder)
+    more = {name: "c0" for name in record.networks if name not in style}
+    return sections(record, f"{EXPLAIN}/", {**more, **style})
+
+
+def _told(look: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in look.get("conditions", ()):
+        yield f"maps and scores: {key}", value
 
 
 def _cells(rows: list[table.Row], which: str) -> dict[str, Any]:
@@ -107,21 +119,6 @@ def _subject(study: StudyRecord) -> tuple[str, str]:
     name = name if isinstance(name, str) else str(find_key(study.study, "name"))
     width = model.get("width", 1.0)
     return str(source), name if width == 1 else f"{name} at {width:g} of its width"
-
-
-def _pictures(study: StudyRecord) -> Iterator[dict[str, Any]]:
-    """The explanation grid: per image its panels, grouped by kind, as data URIs."""
-    for image in study.explained.get("images", []):
-        groups: dict[str, list[dict[str, str]]] = {}
-        for panel in image.get("panels", []):
-            path = study.path / "explain" / str(panel.get("file", ""))
-            # A name that leads out of the folder, or a picture that is gone, is not shown.
-            if path.parent != study.path / "explain" or not path.is_file():
-                continue
-            source = base64.b64encode(path.read_bytes()).decode("ascii")
-            shown = {**panel, "source": f"data:image/png;base64,{source}"}
-            groups.setdefault(_KINDS.get(panel.get("kind", ""), "Other"), []).append(shown)
-        yield {"name": image.get("name", ""), "class": image.get("class", ""), "groups": groups}
 
 
 def _conditions(study: StudyRecord) -> Iterator[tuple[str, str]]:

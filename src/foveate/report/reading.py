@@ -54,7 +54,6 @@ class StudyRecord:
         costs: ``costs.json`` by label, without its conditions.
         conditions: How the costs were measured.
         runs: Runs that have a folder, by label and seed.
-        explained: ``explain/index.json``, or an empty mapping.
     """
 
     path: Path
@@ -64,7 +63,6 @@ class StudyRecord:
     costs: Mapping[str, Mapping[str, Any]]
     conditions: Mapping[str, Any]
     runs: Mapping[str, Mapping[int, RunRecord]] = field(default_factory=dict)
-    explained: Mapping[str, Any] = field(default_factory=dict)
 
     def finished(self, label: str) -> dict[int, RunRecord]:
         """Finished runs of a label by seed."""
@@ -116,7 +114,6 @@ def read_study(folder: str | Path) -> StudyRecord:
         costs=costs,
         conditions=conditions,
         runs=runs,
-        explained=_read_json(path / "explain" / "index.json"),
     )
 
 
