@@ -180,14 +180,14 @@ def test_models_are_told_apart_by_their_files(grounded, models, tmp_path):
     assert told["segmenter"]["sha256"]["model.safetensors"] == digest.stdout.split()[0]
     other = tmp_path / "sam"
     shutil.copytree(models / "sam", other)
-    assert GroundedSam(str(models / "dino"), str(other)).describe()["segmenter"] == (
-        told["segmenter"]
+    assert (
+        GroundedSam(str(models / "dino"), str(other)).describe()["segmenter"] == (told["segmenter"])
     )
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     (other / "model.safetensors").write_bytes(content)
-    assert GroundedSam(str(models / "dino"), str(other)).describe()["segmenter"] != (
-        told["segmenter"]
+    assert (
+        GroundedSam(str(models / "dino"), str(other)).describe()["segmenter"] != (told["segmenter"])
     )
 
 

@@ -99,9 +99,11 @@ class Cached:
             return entry.region
         region = self.source.region(dataset, index, image, class_name)
         self.made += 1
-        mask = None if region.mask is None else mask_png(region.mask)
-        if mask is not None:
-            write_bytes(path.with_suffix(".png"), mask)
+        digest = None
+        if region.mask is not None:
+            mask = mask_png(region.mask)
+            digest = hashlib.sha256(mask).hexdigest()
+            write_bytes(_mask_path(path, digest), mask)
         write_bytes(path.with_suffix(".jpg"), small_jpeg(image))
         content = {
             "format": FORMAT,
@@ -111,7 +113,7 @@ class Cached:
             "region": {
                 "source": region.source,
                 "reason": region.reason,
-                "mask_sha256": None if mask is None else hashlib.sha256(mask).hexdigest(),
+                "mask_sha256": digest,
                 "detail": dict(region.detail),
             },
             "settings": self._settings,
@@ -120,6 +122,12 @@ class Cached:
         }
         write_json(path, content)
         return region
+
+
+def _mask_path(path: Path, digest: str) -> Path:
+    # Named by its content: of two processes that make an entry at once, and not bit by bit the
+    # same, either's JSON file names its own mask.
+    return path.with_name(f"{path.stem}-{digest[:8]}.png")
 
 
 def pixel_digest(image: Tensor) -> str:
@@ -153,7 +161,7 @@ def read_entry(path: Path, key: str | None = None) -> Entry | None:
             return None
         mask = None
         if told["mask_sha256"] is not None:
-            png = path.with_suffix(".png").read_bytes()
+            png = _mask_path(path, told["mask_sha256"]).read_bytes()
             if hashlib.sha256(png).hexdigest() != told["mask_sha256"]:
                 return None
             mask = read_mask(png)
