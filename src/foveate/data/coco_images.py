@@ -72,10 +72,11 @@ class CocoImages(StoreDataset):
             stored, turn = stored_size(self.read_bytes(index))
             # The mask is built for what was annotated, then turned as the image is.
             masks = [_mask(entry, height, width) for _, entry in self._objects[index]]
+            edges = [_box(entry) for _, entry in self._objects[index]]
         except (OSError, UnreadableImageError, KeyError, TypeError, ValueError):
             return None
         stacked = torch.stack(masks) if masks else torch.zeros(0, height, width, dtype=torch.bool)
-        boxes = torch.tensor([_box(entry) for _, entry in self._objects[index]]).reshape(-1, 4)
+        boxes = torch.tensor(edges, dtype=torch.float32).reshape(-1, 4)
         upright = (stored[1], stored[0]) if turn >= 5 else stored
         if (height, width) != upright:
             if (height, width) != stored:
