@@ -1,4 +1,4 @@
-"""Pictures of what a network looks at: object boxes, Grad-CAM, gate maps, sampling points.
+"""Pictures of what a network looks at: images, Grad-CAM, sampling points.
 
 Every function draws into matplotlib axes that the caller made; pyplot and its global state are
 not used. Colors are those of Okabe and Ito, which color-blind readers can tell apart, and each
@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from foveate.core import expected, require
-from foveate.explain.sampling import SiteGate, SitePoints
+from foveate.explain.sampling import SitePoints
 
 STAGES = (("#E69F00", "o"), ("#56B4E9", "s"), ("#009E73", "^"), ("#F0E442", "D"), ("#CC79A7", "v"))
-_BOX = "#FFFFFF"
 
 
 def new_figure(width: float = 3.0, height: float = 3.0, dpi: int = 140) -> Any:
@@ -36,8 +35,11 @@ def new_figure(width: float = 3.0, height: float = 3.0, dpi: int = 140) -> Any:
     return figure
 
 
-def png_bytes(figure: Any, colors: int | None = 128) -> bytes:
+def png_bytes(figure: Any, colors: int | None = 256) -> bytes:
     """Render a figure as PNG, with a palette of ``colors`` to keep a page of many pictures small.
+
+    The palette is an octree's: small bright parts, objects and markers, keep their color, which a
+    palette by frequency would trade for shades of the background.
 
     Args:
         figure: A matplotlib figure.
@@ -49,17 +51,17 @@ def png_bytes(figure: Any, colors: int | None = 128) -> bytes:
         return buffer.getvalue()
     image = require("PIL.Image", "train", "a picture").open(buffer).convert("RGB")
     small = BytesIO()
-    image.quantize(colors).save(small, format="png", optimize=True)
+    octree = require("PIL.Image", "train", "a picture").Quantize.FASTOCTREE
+    image.quantize(colors, method=octree).save(small, format="png", optimize=True)
     return small.getvalue()
 
 
-def draw_image(ax: Any, image: Tensor, boxes: Tensor | None = None, dim: float = 0.0) -> None:
-    """Draw an image and the boxes of its deciding objects.
+def draw_image(ax: Any, image: Tensor, dim: float = 0.0) -> None:
+    """Draw an image.
 
     Args:
         ax: Axes to draw into.
         image: (3, H, W) uint8.
-        boxes: (B, 4) corners x0, y0, x1, y1 in pixels, half-open.
         dim: How far to fade towards gray, in [0, 1], so that what is drawn above stands out.
     """
     if image.dim() != 3 or image.shape[0] != 3 or image.dtype != torch.uint8:
@@ -69,48 +71,23 @@ def draw_image(ax: Any, image: Tensor, boxes: Tensor | None = None, dim: float =
     shown = shown * (1 - dim) + 0.35 * dim
     ax.imshow(shown.numpy(), interpolation="nearest")
     _frame(ax, image)
-    patches = require("matplotlib.patches", "train", "a picture")
-    for x0, y0, x1, y1 in [] if boxes is None else boxes.tolist():
-        corner, width, height = (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0
-        for color, line, style in (("black", 3.0, "-"), (_BOX, 1.4, (0, (4, 2)))):
-            ax.add_patch(
-                patches.Rectangle(
-                    corner, width, height, fill=False, color=color, linewidth=line, linestyle=style
-                )
-            )
 
 
-def draw_heat(ax: Any, image: Tensor, heat: Tensor, boxes: Tensor | None = None) -> None:
+def draw_heat(ax: Any, image: Tensor, heat: Tensor) -> None:
     """Lay a map in [0, 1] over the image: cold parts fade to gray, hot parts glow.
 
     Args:
         ax: Axes to draw into.
         image: (3, H, W) uint8.
         heat: (H, W) in [0, 1].
-        boxes: As in ``draw_image``.
     """
     if heat.shape != image.shape[1:]:
         rule = f"a map of the image's size {tuple(image.shape[1:])}"
         raise ValueError(expected("draw_heat", rule, tuple(heat.shape)))
-    draw_image(ax, image, boxes, dim=0.35)
+    draw_image(ax, image, dim=0.35)
     value = heat.float().numpy()
     ax.imshow(value, cmap="inferno", vmin=0, vmax=1, alpha=0.1 + 0.65 * value)
     _frame(ax, image)
-
-
-def draw_gate(ax: Any, gate: SiteGate | SitePoints, index: int) -> None:
-    """Draw the mean map of one gate with its own scale, which the title states.
-
-    Args:
-        ax: Axes to draw into.
-        gate: A gate's maps of a batch.
-        index: Which image of the batch.
-    """
-    value = gate.gate[index].float().cpu()
-    ax.imshow(value.numpy(), cmap="viridis", interpolation="nearest")
-    ax.set_title(f"{gate.site}\n{value.min():.3f} to {value.max():.3f}", fontsize=8)
-    ax.set_xticks([])
-    ax.set_yticks([])
 
 
 def draw_points(
@@ -118,7 +95,6 @@ def draw_points(
     image: Tensor,
     sites: Sequence[SitePoints],
     index: int,
-    boxes: Tensor | None = None,
 ) -> int:
     """Draw where gates sample to compute one output position; one color and marker per gate.
 
@@ -130,14 +106,13 @@ def draw_points(
         image: (3, H, W) uint8.
         sites: What ``sampling_points`` returned.
         index: Which image of the batch.
-        boxes: As in ``draw_image``.
 
     Returns:
         How many points lie outside the image; a gate reads zero there, and they are not drawn.
     """
     effects = require("matplotlib.patheffects", "train", "a picture")
     outline = [effects.withStroke(linewidth=2.4, foreground="black")]
-    draw_image(ax, image, boxes, dim=0.45)
+    draw_image(ax, image, dim=0.45)
     height, width = image.shape[-2:]
     outside = 0
     for number, site in enumerate(sites):

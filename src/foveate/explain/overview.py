@@ -132,8 +132,7 @@ def _draw_cam(ax: Any, image: ViewedImage, cam: CamMap | None) -> None:
     figures.draw_heat(ax, image.shown, cam.map)
     _outline(ax, image.region)
     words = f"{cam.name}: constant, points nowhere" if cam.constant else cam.name
-    ax.text(0.03, 0.03, words, transform=ax.transAxes, fontsize=6.5, color="white",
-            bbox={"facecolor": "black", "alpha": 0.6, "pad": 1.5, "linewidth": 0})  # fmt: skip
+    _note(ax, words)
 
 
 def _draw_passed(ax: Any, network: ViewedNetwork) -> None:
@@ -156,9 +155,13 @@ def _draw_points(ax: Any, image: ViewedImage, points: list[SitePoints]) -> None:
     _outline(ax, image.region)
     if lost:
         total = sum(site.points.shape[1] for site in points)
-        ax.text(0.03, 0.03, f"{lost} of {total} outside", transform=ax.transAxes, fontsize=6.5,
-                color="white", bbox={"facecolor": "black", "alpha": 0.6, "pad": 1.5,
-                                     "linewidth": 0})  # fmt: skip
+        _note(ax, f"{lost} of {total} outside the image")
+
+
+def _note(ax: Any, words: str) -> None:
+    """A few words in the lower left corner."""
+    box = {"facecolor": "black", "alpha": 0.6, "pad": 1.5, "linewidth": 0}
+    ax.text(0.03, 0.03, words, transform=ax.transAxes, fontsize=6.5, color="white", bbox=box)
 
 
 def _outline(ax: Any, region: Tensor | None) -> None:

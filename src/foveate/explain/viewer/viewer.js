@@ -62,7 +62,7 @@ function shownBy(network, image) {
   const index = nearest(network.places, state.place);
   const place = network.places[index];
   return { map: gate.receptive, index, place, stops: GLOW, fades: true, low: "0", high: "most",
-    text: `square root, of the ringed place (the nearest measured): row ${near(place[0])}, column ${near(place[1])}` };
+    text: `root, at the ring, the nearest measured place: row ${near(place[0])}, column ${near(place[1])}` };
 }
 
 function nearest(places, [y, x]) {
