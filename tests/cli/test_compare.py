@@ -15,7 +15,7 @@ from foveate.cli.compare import _options, _seeds, _slug, _variants, _where
 pytest.importorskip("lightning")
 TINY = shlex.split(
     "compare scenes --model resnet10t --attentions none,das --seeds 2 --epochs 1 --size 32"
-    " --batch-size 8 --limit-train 16 --limit-val 8 --stem small --images 1 --no-control --quiet"
+    " --batch-size 8 --limit-train 16 --limit-val 8 --stem small --images 1 --scored 4 --no-control --quiet"
 )
 
 
@@ -28,11 +28,12 @@ def run(*words):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare") / "study"
-    # Without captum all the rest must be there; the report says what is not.
-    patch = pytest.MonkeyPatch()
-    patch.setitem(sys.modules, "captum.attr", None)
+    # Without captum all the rest must be there; with it, the same command adds what was left out.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "captum.attr", None)
+        assert run(*TINY, "--option", "das.alpha=0.1", "--out", folder) == 0
+    assert (folder / "report.html").is_file() and not (folder / "explain/explain.json").exists()
     assert run(*TINY, "--option", "das.alpha=0.1", "--out", folder) == 0
-    patch.undo()
     return folder
 
 
@@ -53,7 +54,18 @@ def test_a_study_ends_in_a_table_and_a_report(study):
     assert "alpha = 0.1" in config and "seed = 1" in config and 'stem = "small"' in config
     page = (study / "report.html").read_text()
     assert "resnet10t on scenes" in page
-    assert "Grad-CAM is left out" in page and "das: sampling points" in page
+
+
+def test_what_the_networks_look_at_is_scored_over_all_seeds_and_told(study):
+    found = json.loads((study / "explain" / "explain.json").read_text())
+    summary = found["summary"]
+    assert summary["base"] == "none" and summary["images"] == 4
+    assert summary["seeds"] == {"none": ["0", "1"], "das": ["0", "1"]}
+    page = (study / "report.html").read_text()
+    one = summary["scores"]["stage4"]["sfd"]["das"]
+    assert one["mean"] is None or f"{one['mean']:.3f}" in page
+    assert len(list((study / "explain" / "pictures").iterdir())) == 1
+    assert (study / "explain" / "viewer.html").is_file()
 
 
 @pytest.mark.slow
@@ -69,7 +81,8 @@ def test_all_attentions_run_in_one_table(tmp_path):
 
 
 def test_the_same_command_again_redoes_nothing_but_the_report(study, capsys):
-    watched = [*study.glob("runs/*/result.json"), *study.glob("explain/*"), study / "costs.json"]
+    drawn = [path for path in study.glob("explain/**/*") if path.is_file()]
+    watched = [*study.glob("runs/*/result.json"), *drawn, study / "costs.json"]
     before = {path: path.stat().st_mtime_ns for path in watched}
     assert len(before) >= 4 + 4 + 1
     (study / "report.html").unlink()
@@ -93,7 +106,7 @@ def test_an_interruption_while_drawing_keeps_the_runs(study, capsys, monkeypatch
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("foveate.explain.write_gallery", stop)
+    monkeypatch.setattr("foveate.explain.explanation.draw_pictures", stop)
     words = [*TINY, "--option", "das.alpha=0.1", "--out", study]
     words[words.index("--images") + 1] = "2"  # Other pictures than those that are there.
     (study / "report.html").unlink()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foveate.core.lazy import lazily
-from foveate.explain.gallery import write_gallery
 from foveate.explain.grad_cam import GradCam, grad_cam
 from foveate.explain.sampling import SiteGate, SitePoints, gate_maps, sampling_points
 from foveate.explain.targets import CamTarget, cam_targets
@@ -31,7 +30,6 @@ __all__ = [
     "grad_cam",
     "open_subjects",
     "sampling_points",
-    "write_gallery",
 ]
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)
