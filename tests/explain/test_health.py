@@ -10,6 +10,8 @@ from torch import nn
 import foveate
 from foveate.attention import attention_spec, list_attentions
 from foveate.explain.health import GateHealth
+from foveate.explain.receptive import receptive_fields
+from foveate.explain.sampling import gate_maps
 from support import TinyResNet
 
 
@@ -183,6 +185,18 @@ def test_weights_without_a_method_are_the_ratio():
         ratio = net.stage.foveate.attention(x) / x
     assert site.gate == "ratio" and site.mean == pytest.approx(float(ratio.mean()), rel=1e-2)
     assert site.shut is not None and 0 < site.mean < 1
+
+
+def test_several_gates_in_one_are_seen_by_their_ratio():
+    torch.manual_seed(0)
+    net = TinyResNet(width=8).eval()
+    foveate.insert_(net, "gsop", ["layer1"], mode="average", example=torch.rand(1, 3, 16, 16))
+    images = torch.rand(2, 3, 16, 16)
+    (site,) = health_of(net, images)
+    assert site.gate == "ratio" and 0 < site.mean < 2
+    assert gate_maps(net, images) == []
+    (field,) = receptive_fields(net, images, torch.zeros(2, 2))
+    assert field.of == "output"
 
 
 def test_numbers_that_are_none_are_named():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from foveate.attention import attention_spec
 from foveate.core import expected
 from foveate.explain.observe import undisturbed
-from foveate.explain.sampling import has, regular_grid
+from foveate.explain.sampling import gate_of, has, regular_grid
 from foveate.explain.tally import GateTally, Histogram
 from foveate.surgery.holder import INSTEAD, Inserted, iter_inserted
 from foveate.surgery.instead import InsteadOfConv2d, standing_in
@@ -186,8 +186,10 @@ class _Site:
         whole.register_forward_hook(partial(self._see_change, plain=plain))
 
     def _see_gate(self, part: Any, inputs: tuple[Tensor, ...]) -> None:
-        weights = part.gate(inputs[0])
-        if bool(weights.isfinite().all()):
+        weights = gate_of(part, inputs[0])
+        if weights is None:
+            self.source = "ratio"
+        elif bool(weights.isfinite().all()):
             self.gate.add(weights if weights.dim() == 4 else weights.flatten(1)[:, :, None, None])
         else:
             self.finite = False

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from foveate.core import check_positive_int, expected
 from foveate.explain.observe import undisturbed
-from foveate.explain.sampling import check_positions, has, to_cells, to_image
+from foveate.explain.sampling import check_positions, gate_of, has, to_cells, to_image
 from foveate.surgery import inserted
 
 _WHO = "receptive_fields"
@@ -167,23 +167,23 @@ def _keep(
     undeformed: bool,
 ) -> None:
     """Keep the gate of an attention with its graph, or its output where there is no gate."""
-    part = next((one for one in module.modules() if has(one, "gate")), None)
-    if part is None:
-
-        def keep_output(_: nn.Module, inputs: Any, output: Tensor) -> None:
-            kept[site] = ("output", output, None)
-
-        module.register_forward_hook(keep_output)
-        return
 
     def keep_gate(one: Any, inputs: tuple[Tensor, ...]) -> None:
-        gate, regular = one.gate(inputs[0]), None
+        gate, regular = gate_of(one, inputs[0]), None
+        if gate is None:
+            return
         if undeformed and has(one, "offsets"):
             with _regular(one):
-                regular = one.gate(inputs[0])
+                regular = gate_of(one, inputs[0])
         kept[site] = ("gate", gate, regular)
 
-    part.register_forward_pre_hook(keep_gate)
+    def keep_output(_: nn.Module, inputs: Any, output: Tensor) -> None:
+        kept.setdefault(site, ("output", output, None))
+
+    part = next((one for one in module.modules() if has(one, "gate")), None)
+    if part is not None:
+        part.register_forward_pre_hook(keep_gate)
+    module.register_forward_hook(keep_output)
 
 
 @contextmanager

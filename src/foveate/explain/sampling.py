@@ -265,6 +265,18 @@ def has(module: nn.Module, method: str) -> bool:
     return callable(getattr(type(module), method, None))
 
 
+def gate_of(part: Any, x: Tensor) -> Tensor | None:
+    """The weights that a module with a method ``gate`` gives x.
+
+    None where it has several gates and so refuses; were x wrong, its forward pass would say so.
+    """
+    try:
+        weights: Tensor = part.gate(x)
+    except ValueError:
+        return None
+    return weights
+
+
 @contextmanager
 def _gates_of(
     modules: dict[str, nn.Module], need: str
@@ -278,8 +290,8 @@ def _gates_of(
     for name, module in modules.items():
 
         def keep(part: Any, inputs: tuple[Any, ...], name: str = name) -> None:
-            gate = part.gate(inputs[0])
-            if gate.dim() == 4:
+            gate = gate_of(part, inputs[0])
+            if gate is not None and gate.dim() == 4:
                 offsets = part.offsets(inputs[0]) if need == "offsets" else None
                 kept[name] = (offsets, gate.float().mean(1))
 
