@@ -12,7 +12,7 @@ MAKE = Path(__file__).with_name("tiny_models.py")
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """A folder that holds ``dino``, ``sam``, ``sam2`` and ``sam_hq``."""
+    """A folder that holds ``dino``, ``sam``, ``sam2``, ``sam2_video`` and ``sam_hq``."""
     pytest.importorskip("transformers", reason="transformers, of the extra explain, is absent")
     root = tmp_path_factory.mktemp("models")
     # In a process of its own, so that nothing it sets up helps the code that is tested.

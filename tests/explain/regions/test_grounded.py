@@ -52,7 +52,7 @@ def ask(source, image=None, class_name=None):
     return source.region(SCENES, 0, image, class_name)
 
 
-@pytest.mark.parametrize("segmenter", ["sam", "sam2", "sam_hq"])
+@pytest.mark.parametrize("segmenter", ["sam", "sam2", "sam2_video", "sam_hq"])
 def test_models_in_folders_make_a_region(grounded, segmenter):
     source = grounded(segmenter, box_threshold=0.05)
     image = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8)
@@ -189,6 +189,29 @@ def test_models_are_told_apart_by_their_files(grounded, models, tmp_path):
     assert (
         GroundedSam(str(models / "dino"), str(other)).describe()["segmenter"] != (told["segmenter"])
     )
+
+
+def test_models_of_the_hub_are_found_where_it_keeps_them(models, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    for name in ("dino", "sam"):
+        home, commit = tmp_path / f"models--tiny--{name}", "0" * 40
+        shutil.copytree(models / name, home / "snapshots" / commit)
+        (home / "refs").mkdir()
+        (home / "refs" / "main").write_text(commit)
+    source = GroundedSam("tiny/dino", "tiny/sam", box_threshold=0.05)
+    local = GroundedSam(str(models / "dino"), str(models / "sam"), box_threshold=0.05)
+    told, wanted = source.describe()["detector"], local.describe()["detector"]
+    assert told["name"] == "tiny/dino" and told["sha256"] == wanted["sha256"]
+    assert torch.equal(ask(source).mask, ask(local).mask)
+
+
+def test_the_screen_stays_clear_and_settings_as_they_were(grounded, capfd):
+    from transformers.utils import logging
+
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    ask(grounded("sam2_video", box_threshold=0.05))
+    assert capfd.readouterr() == ("", "")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
 
 
 def test_absent_weights_say_what_to_do(models):

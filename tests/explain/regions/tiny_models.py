@@ -1,4 +1,4 @@
-"""Write random Grounding DINO, SAM, SAM-HQ and SAM 2, a few megabytes in all, to a folder."""
+"""Write random Grounding DINO, SAM, SAM-HQ and SAM 2, two megabytes in all, to a folder."""
 
 import sys
 from pathlib import Path
@@ -105,14 +105,34 @@ def write_sam2(root):
         backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
         fpn_hidden_size=16,
     )
-    head = {**SAM_HEAD, "hidden_size": 16, "iou_head_hidden_dim": 16}
-    config = t.Sam2Config(
-        vision_config=vision,
-        prompt_encoder_config=t.Sam2PromptEncoderConfig(hidden_size=16, **PROMPTS),
-        mask_decoder_config=t.Sam2MaskDecoderConfig(**head),
-    )
+    parts = {
+        "vision_config": vision,
+        "prompt_encoder_config": t.Sam2PromptEncoderConfig(hidden_size=16, **PROMPTS),
+        "mask_decoder_config": t.Sam2MaskDecoderConfig(
+            **{**SAM_HEAD, "hidden_size": 16, "iou_head_hidden_dim": 16}
+        ),
+    }
     sides = {"size": {"height": 64, "width": 64}, "mask_size": {"height": 16, "width": 16}}
-    save(root / "sam2", t.Sam2Model(config), t.Sam2Processor(t.Sam2ImageProcessor(**sides)))
+    images = t.Sam2ImageProcessor(**sides)
+    save(root / "sam2", t.Sam2Model(t.Sam2Config(**parts)), t.Sam2Processor(images))
+    # Published folders of SAM 2 hold the model for videos, of which the one for images is a part.
+    config = t.Sam2VideoConfig(
+        **parts,
+        image_size=64,
+        memory_encoder_hidden_size=16,
+        memory_encoder_output_channels=8,
+        memory_attention_hidden_size=16,
+        memory_attention_num_layers=1,
+        memory_attention_num_attention_heads=1,
+        memory_attention_downsample_rate=1,
+        memory_attention_feed_forward_hidden_size=16,
+        mask_downsampler_embed_dim=16,
+        memory_fuser_num_layers=1,
+        memory_fuser_embed_dim=16,
+        memory_fuser_intermediate_dim=16,
+    )
+    videos = t.Sam2VideoVideoProcessor(size=sides["size"])
+    save(root / "sam2_video", t.Sam2VideoModel(config), t.Sam2VideoProcessor(images, videos))
 
 
 if __name__ == "__main__":
