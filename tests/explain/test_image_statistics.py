@@ -38,19 +38,23 @@ def test_it_is_deterministic_and_moves_with_the_seed():
     assert (np.random.get_state()[1] == state).all()
 
 
-@pytest.mark.parametrize("name", ["beta", "pointing"])
-def test_it_agrees_with_scipy(name):
+SAMPLES = {
+    "skewed": np.linspace(0, 1, 10) ** 5,
+    "hits": np.array([1.0] * 43 + [0.0] * 17),
+}
+
+
+@pytest.mark.parametrize(("name", "confidence"), [("skewed", 0.95), ("hits", 0.9)])
+def test_it_agrees_with_scipy(name, confidence):
     stats = pytest.importorskip("scipy.stats")
-    generator = np.random.default_rng(4)
-    values = generator.beta(0.5, 2, 60) if name == "beta" else generator.integers(0, 2, 60) * 1.0
-    found = bootstrap(values, confidence=0.9, resamples=40000)
+    values = SAMPLES[name]
+    found = bootstrap(values, confidence=confidence, resamples=400_000)
     want = stats.bootstrap(
-        (values,), np.mean, confidence_level=0.9, n_resamples=40000, method="BCa",
-        rng=np.random.default_rng(5),
+        (values,), np.mean, confidence_level=confidence, n_resamples=400_000, method="BCa",
+        rng=np.random.default_rng(5), batch=50_000,
     ).confidence_interval  # fmt: skip
-    width = want.high - want.low
-    # On 0 and 1 the means lie on a lattice of 1/60, and an end may fall to the next point.
-    slack = 0.02 * width if name == "beta" else 1.01 / 60
+    # Means of 0 and 1 lie on a lattice of 1/60, and an end may fall to the next point.
+    slack = 0.01 * (want.high - want.low) if name == "skewed" else 1.01 / 60
     assert found.low == pytest.approx(want.low, abs=slack)
     assert found.high == pytest.approx(want.high, abs=slack)
 
@@ -118,6 +122,7 @@ def test_sums_that_are_equal_but_for_rounding_count_as_equal():
     # 0.1 + 0.2 - 0.3 is 5.6e-17, not 0: of eight patterns all are as far from 0 as that.
     assert paired([0.1, 0.2, -0.3], [0.0, 0.0, 0.0]).p == 1
     assert paired([0.3, 0.1, 0.2], [0.0, 0.0, 0.0]).p == 0.25
+    assert paired([0.1, 0.7, -0.2], [0.0, 0.0, 0.0]).p == 0.75
 
 
 def test_random_patterns_come_near_the_exact_p(monkeypatch):
@@ -133,6 +138,17 @@ def test_random_patterns_come_near_the_exact_p(monkeypatch):
     assert drawn == pytest.approx(exact, abs=4 * error) and drawn != exact
     assert drawn == paired(differences, np.zeros(12), flips=50000).p
     assert drawn != paired(differences, np.zeros(12), flips=50000, seed=1).p
+
+
+def test_random_patterns_that_tie_with_the_seen_one_count():
+    # 15 wins and 5 losses of one size: the binomial sign test, where ties make 3/4 of the p-value.
+    exact = sum(math.comb(20, wins) for wins in range(15, 21)) / 2**19
+    found = paired([0.1] * 15 + [-0.1] * 5, [0.0] * 20, flips=50000)
+    assert found.p == pytest.approx(exact, abs=4 * math.sqrt(exact / 50000))
+
+
+def test_images_without_a_difference_leave_the_test_exact():
+    assert paired([0.25, 0.5, 0.75] + [0.1] * 40, [0.0] * 3 + [0.1] * 40).p == 0.25
 
 
 def test_a_random_p_is_never_zero_and_counts_the_pattern_seen():
@@ -175,6 +191,12 @@ def test_pairs_stand_on_the_images_where_both_are_defined():
     nothing = paired([math.nan], [1.0])
     assert nothing.count == 0 and math.isnan(nothing.p) and math.isnan(nothing.difference.mean)
     assert paired([0.5, 0.25], [0.5, 0.25]).p == 1
+
+
+def test_the_interval_of_a_difference_is_its_bootstrap():
+    ours, base = np.random.default_rng(2).random((2, 25))
+    options = {"confidence": 0.8, "resamples": 50, "seed": 3}
+    assert paired(ours, base, **options).difference == bootstrap(ours - base, **options)
 
 
 def test_pairing_sees_what_two_intervals_do_not():

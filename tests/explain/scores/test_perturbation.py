@@ -45,6 +45,10 @@ def test_a_map_that_knows_the_weights_has_the_areas_computed_by_hand():
     assert found.insertion.item() == pytest.approx(0.625, abs=1e-7)
     worst = deletion_insertion(model, images, -maps, 0, steps=4, fill="zero")
     assert worst.deletion.item() == pytest.approx(0.625, abs=1e-7)
+    assert torch.equal(found.deletion_chance, worst.deletion_chance)
+    assert torch.equal(found.insertion_chance, worst.insertion_chance)
+    assert 0.375 < found.deletion_chance.item() < 0.625
+    assert found.deletion_chance.item() + found.insertion_chance.item() == pytest.approx(1)
     other = deletion_insertion(model, images, maps, 1, steps=4, fill="zero")
     assert other.deletion.item() == pytest.approx(0.625, abs=1e-7)
     assert found.scores()["deletion"] is found.deletion
@@ -116,6 +120,18 @@ def test_the_fill_is_what_it_says(fill):
     torch.testing.assert_close(seen[1], want)
 
 
+def test_probabilities_of_a_half_precision_network_are_not_rounded():
+    scores = torch.tensor([0.3, 0.7, 0.1], dtype=torch.bfloat16)
+
+    class Fixed(nn.Module):
+        def forward(self, x):
+            return scores.expand(len(x), 3)
+
+    found = deletion_insertion(Fixed(), torch.rand(1, 1, 2, 2).bfloat16(), torch.rand(1, 2, 2), 1)
+    weights = [math.exp(value) for value in scores.tolist()]
+    assert found.deletion.item() == pytest.approx(weights[1] / sum(weights), rel=1e-12)
+
+
 def some_net():
     net = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Dropout(0.5),
@@ -154,11 +170,12 @@ def test_batched_is_one_by_one_and_batches_are_bounded():
     model, images, _ = four_pixels()
     images = torch.rand(5, 1, 2, 2) + 0.1
     maps = torch.rand(5, 2, 2)
-    whole = deletion_insertion(model, images, maps, 0, steps=3, fill="zero", batch_size=2)
+    classes = torch.tensor([0, 1, 0, 1, 1])
+    whole = deletion_insertion(model, images, maps, classes, steps=3, fill="zero", batch_size=2)
     assert max(model.batches) == 2 and len(model.batches) == 3 * (4 * 3 - 2)
     single = [
-        deletion_insertion(model, images[i : i + 1], maps[i : i + 1], 0, steps=3, fill="zero")
-        for i in range(5)
+        deletion_insertion(model, images[i : i + 1], maps[i : i + 1], c, steps=3, fill="zero")
+        for i, c in enumerate(classes.tolist())
     ]
     for name in ("deletion", "insertion", "deletion_chance", "deletion_curve", "insertion_curve"):
         want = torch.cat([getattr(one, name) for one in single])

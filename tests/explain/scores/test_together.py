@@ -12,6 +12,8 @@ from plain_scores import scenes, some_scenes
 
 import foveate.explain.scores as package
 from foveate.explain.scores import MAP_SCORES, SCORES, ScoreSettings, arguments, score_maps, sfd
+from foveate.explain.scores.overlap import iou_chance
+from foveate.explain.scores.pointing import pointing_chance
 
 OTHER = ScoreSettings(base=2.0, shift=1.0, threshold=0.3, k=0.2, iou_threshold=0.6, tolerance=2)
 
@@ -39,6 +41,8 @@ def test_each_is_what_its_function_gives(chosen):
         ("sfd:chance", found.chance),
         ("sfd:outside", found.outside),
         ("area", found.area),
+        ("iou:chance", iou_chance(maps, regions, threshold=use.iou_threshold)),
+        ("pointing_game:chance", pointing_chance(regions, tolerance=use.tolerance)),
     ):
         torch.testing.assert_close(got[key], want, equal_nan=True, msg=key)
 
