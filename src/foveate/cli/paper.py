@@ -6,9 +6,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from foveate.explain import Subject
 
 RUNS = Path("runs")
 FIGURE4, SFD = "figure4", "sfd"
@@ -66,6 +69,9 @@ def paper(
     segmenter: Annotated[
         str | None, typer.Option(help="Of grounded-sam: SAM or SAM 2, as for foveate explain.")
     ] = None,
+    deletion: Annotated[
+        int, typer.Option(min=0, help="Of sfd: steps of the deletion and insertion curves.")
+    ] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Print a table of the paper beside ours, or run one of its ablations.
@@ -94,6 +100,7 @@ def paper(
         "--regions": regions,
         "--detector": detector,
         "--segmenter": segmenter,
+        "--deletion": deletion,
     }
     if what in ABLATIONS:
         _refuse(what, "a table", for_tables)
@@ -103,7 +110,14 @@ def paper(
         _refuse(what, "a table", for_tables)
         _refuse(what, "an ablation", for_ablations)
         found = {"detector": detector, "segmenter": segmenter}
-        _look(what, weights or [], data, limit, regions or "auto", out, quiet, found)
+        folder = out or RUNS / f"paper-{what}"
+        subjects, base = _networks(what, weights or [])
+        if what == FIGURE4:
+            _refuse(what, "sfd", {"--deletion": deletion})
+            _draw(folder, subjects, data, regions or "auto", limit or 4, quiet, found)
+        else:
+            many = limit or 100
+            _score(folder, subjects, base, data, regions or "auto", many, deletion, quiet, found)
     elif what in TABLES:
         _refuse(what, "an ablation", {"--data": data, **for_ablations})
         _refuse(what, "figure4, or sfd with --weights", for_looking)
@@ -179,54 +193,78 @@ def _ablate(
         typer.echo(f"plot:   {plot}")
 
 
-def _look(
-    what: str,
-    weights: list[str],
-    data: str | None,
-    limit: int | None,
-    regions: str,
-    out: Path | None,
-    quiet: bool,
-    found: dict[str, str | None],
-) -> None:
-    """Draw figure 4 of the networks that are at hand, or score them as the paper did its own.
+def _networks(what: str, weights: list[str]) -> tuple[list[Subject], str | None]:
+    """The networks to look at, and which of them the others are compared with.
 
     Raises:
         ValueError: If there is no network.
     """
-    from foveate.cli._explaining import default_base, explain_into, find_regions
+    from foveate.cli._explaining import default_base
     from foveate.core import Words, expected
-    from foveate.explain.subjects import open_images_for, open_subjects, told_apart
+    from foveate.explain.subjects import open_subjects, told_apart
 
     if not weights:
         remedy = "for example --weights runs/das-seed0 --weights runs/none-seed0"
         raise ValueError(expected(f"paper {what}", "--weights", Words("none"), remedy))
     groups = [open_subjects(one) for one in weights]
     subjects = told_apart(groups)
-    folder = out or RUNS / f"paper-{what}"
-    # The figure picks among all images, the score takes the first hundred, as the paper has.
-    count = limit or (4 if what == FIGURE4 else 100)
-    asked = None if what == FIGURE4 else count
-    dataset, source = open_images_for(subjects[0], data, limit=asked)
-    where = find_regions(regions, dataset, folder / "regions", **found)
-    if what == SFD:
-        from foveate.cli.explain import show
+    return subjects, default_base(subjects) or (groups[0][0].label if len(groups) > 1 else None)
 
-        base = default_base(subjects) or (groups[0][0].label if len(groups) > 1 else None)
-        title = "The paper's score on our networks"
-        page = explain_into(
-            folder, subjects, dataset, where, source, quiet=quiet, base=base, title=title
-        )
-        show(page)
-        _show(SFD, "", folder, "text", None, quiet)
-        return
+
+def _draw(
+    folder: Path,
+    subjects: list[Subject],
+    data: str | None,
+    regions: str,
+    count: int,
+    quiet: bool,
+    found: dict[str, str | None],
+) -> None:
+    """Draw figure 4 of images spread over all there are; of each label its first seed."""
+    from foveate.cli._explaining import find_regions
+    from foveate.explain.subjects import open_images_for
     from foveate.paper.figure4 import figure4
 
+    dataset, _ = open_images_for(subjects[0], data)
+    where = find_regions(regions, dataset, folder / "regions", **found)
     first = {one.label: one for one in reversed(subjects)}
     shown = [one for one in subjects if first[one.label] is one]
     with progress(not quiet) as tell:
         path = figure4(shown, dataset, where, folder, count=count, tell=tell)
     typer.echo(f"picture: {path}")
+
+
+def _score(
+    folder: Path,
+    subjects: list[Subject],
+    base: str | None,
+    data: str | None,
+    regions: str,
+    limit: int,
+    deletion: int,
+    quiet: bool,
+    found: dict[str, str | None],
+) -> None:
+    """Score networks as the paper did its own, and print both."""
+    from foveate.cli._explaining import explain_into, find_regions
+    from foveate.cli.explain import show
+    from foveate.explain.subjects import open_images_for
+
+    dataset, source = open_images_for(subjects[0], data, limit=limit)
+    where = find_regions(regions, dataset, folder / "regions", **found)
+    page = explain_into(
+        folder,
+        subjects,
+        dataset,
+        where,
+        source,
+        quiet=quiet,
+        base=base,
+        title="The paper's score on our networks",
+        deletion=deletion,
+    )
+    show(page)
+    _show(SFD, "", folder, "text", None, quiet)
 
 
 @contextmanager
