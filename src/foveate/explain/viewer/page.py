@@ -22,9 +22,9 @@ from foveate.explain.viewer.record import ViewedGate, ViewedImage, ViewedNetwork
 from foveate.explain.viewer.words import health_tables
 
 _WHO = "write_viewer"
-_CAM_SIDE = 64
+_CAM_SIDE = 48
 """Longest side of a stored Grad-CAM map: finer than any last stage, and small."""
-_FIELD_SIDE = 32
+_FIELD_SIDE = 24
 _INT16 = 32767
 
 
@@ -34,7 +34,7 @@ def write_viewer(
     """Write one HTML file that shows, image by image, what several networks look at.
 
     It holds all pictures, numbers, styles and scripts, opens from a disk without a network, and
-    takes up to 1.5 MB for an image of 224 pixels and four networks.
+    takes up to 1.5 MB for an image of 224 pixels and four networks of four gates.
 
     Args:
         path: The file to write.
