@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -139,4 +141,4 @@ class GateTally:
 
 
 def _root(variance: float) -> float:
-    return max(variance, 0.0) ** 0.5
+    return math.sqrt(max(variance, 0.0))
