@@ -7,6 +7,7 @@ python docs/build.py --picture             docs/images/first-look.png (trains fo
 python docs/build.py --plot                docs/images/scaling.png from benchmarks/results
 python docs/build.py --add STUDY NAME      keep a study as docs/results/NAME.json, .csv, .png, .md;
                                            --title and --note say what its files cannot
+python docs/build.py --add-explain FOLDER NAME     the same for a folder of foveate explain
 python docs/build.py --paper               docs/paper.md: the paper's tables beside ours
 python docs/build.py --zoo                 count and time every attention; 10 minutes
 """
@@ -22,8 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from foveate.report.pages import table as markdown_table
-from foveate.report.publish import draw_missing, pages_of, publish
+from foveate.report.explained import KIND
+from foveate.report.markdown import table as markdown_table
+from foveate.report.publish import draw_missing, lacking, pages_of, publish, publish_explained
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
@@ -93,20 +95,23 @@ def attention_cards() -> str:
 
 
 def results_table() -> str:
-    """The kept results as Markdown: a table per comparison, a line per ablation."""
-    parts, ablations = [], []
+    """The kept results as Markdown: a table per comparison, a line per ablation or look."""
+    parts, short = [], []
     for path in sorted(RESULTS.glob("*.json")):
         study = json.loads(path.read_text(encoding="utf-8"))
         page = f"docs/results/{path.stem}.md"
+        if study.get("kind") == KIND:
+            short.append(f"- **[{study['title']}]({page})**. {study['headline']}")
+            continue
         if path.stem.startswith("ablation-"):
             said = (study.get("starts") or {}).get("headline") or study["headline"]
-            ablations.append(f"- **[{study['title']}]({page})** ({study['data']}). {said}")
+            short.append(f"- **[{study['title']}]({page})** ({study['data']}). {said}")
             continue
         lines = [f"**{study['model']} on {study['data']}.** {study['headline']}", ""]
         lines += [markdown_table(study["columns"], study["rows"]), ""]
         lines += [f"`{study['command']}`  ", f"{study['conditions']} [All of it]({page})."]
         parts.append("\n".join(lines))
-    parts += ["\n".join(ablations)] if ablations else []
+    parts += ["\n".join(short)] if short else []
     return "\n\n".join(parts) if parts else "Not run."
 
 
@@ -300,7 +305,10 @@ def main() -> None:
     parser.add_argument("--picture", action="store_true", help="make the README's picture")
     parser.add_argument("--plot", action="store_true", help="draw the scaling of the gate")
     parser.add_argument("--add", nargs=2, metavar=("STUDY", "NAME"), help="keep a study")
-    parser.add_argument("--title", default="", help="of the page that --add makes")
+    parser.add_argument(
+        "--add-explain", nargs=2, metavar=("FOLDER", "NAME"), help="keep what explain found"
+    )
+    parser.add_argument("--title", default="", help="of the page that is added")
     parser.add_argument(
         "--note", default="", help="a limit that the files of the study cannot tell"
     )
@@ -314,6 +322,9 @@ def main() -> None:
     if arguments.add:
         study, name = arguments.add
         print(publish(study, RESULTS, name, arguments.title, arguments.note))
+    if arguments.add_explain:
+        folder, name = arguments.add_explain
+        print(publish_explained(folder, RESULTS, name, arguments.title, arguments.note))
     if arguments.paper:
         print(paper())
     if arguments.zoo:
@@ -322,8 +333,7 @@ def main() -> None:
         measure_zoo(print, threads=2)
     if arguments.check:
         stale = [path.name for path in outdated()]
-        plots = (path.with_suffix(".png") for path in RESULTS.glob("*.json"))
-        stale += [path.name for path in plots if not path.is_file()]
+        stale += [path.name for path in lacking(RESULTS)]
         if stale:
             sys.exit(f"not up to date: {', '.join(stale)}; run: python docs/build.py")
         return

@@ -7,7 +7,7 @@ import pytest
 from tests_report_tools import cost, write_run, write_study
 
 from foveate.report.kept import anonymous, keep, metrics_csv
-from foveate.report.pages import table
+from foveate.report.markdown import table
 from foveate.report.pictures import described, figure_of, shape_of
 from foveate.report.publish import draw_missing, page_of, pages_of, publish
 

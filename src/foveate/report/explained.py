@@ -15,6 +15,8 @@ from foveate.core import Words, expected
 from foveate.report.statistics import Comparison, Estimate, compare, estimate, holm
 
 FILE = "explain.json"
+KIND = "explanation"
+"""What a kept look calls itself among the kept studies."""
 SFD, SAME_B, OUTSIDE, AREA = "sfd", "sfd:same B", "sfd:outside", "area"
 _BESIDE = (OUTSIDE, AREA)
 _NEEDED = ("networks", "layers", "scores", "images")
@@ -190,6 +192,12 @@ class Explained:
                         layer, match["base"], match["shift"], float(match["threshold"])
                     )
                     found[setting] = _known({n: one["mean"] for n, one in by_network.items()})
+        return found
+
+    def varied_chance(self, setting: Setting, network: str) -> float | None:
+        """The chance level of a setting, if it was kept."""
+        name = f"sfd base={setting.base} shift={setting.shift} threshold={setting.threshold:g}"
+        found: float | None = self.score(name, network, setting.layer).get("chance")
         return found
 
     @property

@@ -68,7 +68,10 @@ def sections(
         "legend": wording.legend(record),
         "seeds": [_part(one) for one in seeds],
         "sensitivity": wording.sensitivity(record),
-        "charts": [(layer, markup(svg)) for layer, svg in setting_charts(record, tones)],
+        "charts": {
+            layer: [markup(svg) for svg in charts]
+            for layer, charts in setting_charts(record, tones).items()
+        },
         "shifts": list(dict.fromkeys(setting.shift for setting in record.varied)),
         "settings": [_part(tables.settings_table(record, layer)) for layer in layers],
         "counts": _part(tables.counts_table(record)),

@@ -8,7 +8,7 @@ from foveate.report.explained import Explained
 from foveate.report.svg import Chart, padded
 
 
-def setting_charts(record: Explained, style: Mapping[str, str]) -> list[tuple[str, str]]:
+def setting_charts(record: Explained, style: Mapping[str, str]) -> dict[str, list[str]]:
     """A chart per layer and base: sfd over the threshold, a line per network and shift.
 
     Args:
@@ -16,17 +16,17 @@ def setting_charts(record: Explained, style: Mapping[str, str]) -> list[tuple[st
         style: Class of the style sheet by network.
 
     Returns:
-        Pairs of layer with base, and SVG; none if sfd was not varied.
+        SVGs by layer, one per base; none if sfd was not varied.
     """
     varied = record.varied
     values = [value for by_network in varied.values() for value in by_network.values()]
     if len(varied) < 2 or not values:
-        return []
+        return {}
     low, high = padded(values)
     places = sorted({setting.threshold for setting in varied})
     ends = (places[0], places[-1]) if len(places) > 1 else (places[0] - 0.1, places[0] + 0.1)
     shifts = list(dict.fromkeys(setting.shift for setting in varied))
-    charts = []
+    charts: dict[str, list[str]] = {}
     for layer, base in dict.fromkeys((setting.layer, setting.base) for setting in varied):
         chart = Chart(
             title=f"sfd at {layer} with base {base}",
@@ -34,7 +34,7 @@ def setting_charts(record: Explained, style: Mapping[str, str]) -> list[tuple[st
             x_range=ends,
             y_range=(max(0.0, low), min(1.0, high)),
             x_label="threshold",
-            y_label="sfd",
+            y_label=f"sfd, base {base}",
             width=300,
             height=220,
         )
@@ -49,7 +49,7 @@ def setting_charts(record: Explained, style: Mapping[str, str]) -> list[tuple[st
                 if points:
                     dashed = " dashed" if turn else ""
                     chart.line(sorted(points), style[network] + dashed)
-        charts.append((f"{layer}, base {base}", chart.render()))
+        charts.setdefault(layer, []).append(chart.render())
     return charts
 
 

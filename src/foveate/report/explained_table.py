@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from foveate.report.explained import SFD, Explained
@@ -140,12 +141,16 @@ def settings_table(record: Explained, layer: str) -> Table:
     rows = []
     for setting, by_network in record.varied.items():
         if setting.layer == layer:
-            order = sorted(by_network, key=lambda name: -by_network[name])
-            cells = [number(by_network.get(network)) for network in record.networks]
+            cells = [
+                _varied(by_network.get(network), record.varied_chance(setting, network))
+                for network in record.networks
+            ]
             choice = [setting.base, setting.shift, f"{setting.threshold:g}"]
-            rows.append([*choice, *cells, " > ".join(order) or ABSENT])
+            rows.append([*choice, *cells, _order(by_network)])
     heads = ["base", "shift", "threshold", *record.networks, "order"]
-    return Table(f"Mean sfd over images at {layer}.", heads, rows, words=False)
+    known = any("(" in cell for row in rows for cell in row)
+    beside = " with the chance level in brackets" if known else ""
+    return Table(f"Mean sfd over images at {layer}{beside}.", heads, rows, words=False)
 
 
 _HEALTH = {
@@ -210,6 +215,20 @@ def interval(one: Mapping[str, Any], sign: bool = False) -> str:
     if one.get("low") is None or one.get("high") is None:
         return mean
     return f"{mean} [{number(one['low'], sign)}, {number(one['high'], sign)}]"
+
+
+def _order(by_network: Mapping[str, float]) -> str:
+    """Names from the highest score down, with = between equal ones."""
+    names = sorted(by_network, key=lambda name: -by_network[name])
+    said = names[0] if names else ABSENT
+    for one, following in pairwise(names):
+        level = math.isclose(by_network[one], by_network[following], rel_tol=1e-9)
+        said += f" {'=' if level else '>'} {following}"
+    return said
+
+
+def _varied(mean: float | None, chance: float | None) -> str:
+    return number(mean) if mean is None or chance is None else f"{number(mean)} ({number(chance)})"
 
 
 def chance_text(one: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foveate.report.explained import SAME_B, SFD, Explained, Setting
@@ -40,9 +40,11 @@ def headline(record: Explained) -> str:
             f"No image has an sfd{why}. Whether the networks look at the object is not known;"
             " the pictures show where they look."
         )
-    count = max(_sfd(record, name).get("count") or 0 for name in known)
+    counts = sorted(_sfd(record, name).get("count") or 0 for name in known)
+    over = _count(counts[-1], "image")
+    over = over if counts[0] == counts[-1] else f"{counts[0]} to {over}"
     means = join([f"{name} {_with_chance(_sfd(record, name))}" for name in known])
-    said = f"By sfd at {record.layer} over {_count(count, 'image')}: {means}."
+    said = f"By sfd at {record.layer} over {over}: {means}."
     outcome = _outcome(record)
     return " ".join([said, *outcome])
 
@@ -74,10 +76,10 @@ def _confirmed(record: Explained) -> list[str]:
         return []
     gaps = {name: record.seed_gap(SFD, name) for name in found}
     if not any(gap and gap.p is not None for gap in gaps.values()):
-        return [
-            "One trained network of each kind: that another training would order them alike is"
-            " not known."
-        ]
+        unknown = "that another training would order them alike is not known."
+        if record.most_seeds > 1:
+            return [f"The seeds that they share allow no test: {unknown}"]
+        return [f"One trained network of each kind: {unknown}"]
     unsure = [
         f"{name} (p {_p(record.seeds_corrected.get((SFD, name)))})"
         for name, gap in gaps.items()
@@ -175,10 +177,21 @@ def _order(one: str, other: str, gaps: Mapping[Setting, float], over: str) -> st
         but = f", level in {ties}" if ties else ""
         return f"{one} is never {_OPPOSITE[word]} {other} in {over}{but}: {span}."
     fewer, word = min((below, "below"), (above, "above"), key=lambda side: len(side[0]))
-    shown = "; ".join(str(setting) for setting in fewer[:3])
-    more = f" and {len(fewer) - 3} more" if len(fewer) > 3 else ""
-    where = f"in {len(fewer)} of {over} ({shown}{more})"
+    where = f"in {len(fewer)} of {over} ({_places(fewer, list(gaps))})"
     return f"The order turns: {one} is {word} {other} {where}; {span}."
+
+
+def _places(chosen: Sequence[Setting], known: Sequence[Setting], most: int = 3) -> str:
+    """Settings in words: whole layers by their name, others one by one, the first of them."""
+    said, single = [], []
+    for layer in dict.fromkeys(setting.layer for setting in chosen):
+        here = [setting for setting in chosen if setting.layer == layer]
+        if len(here) == sum(setting.layer == layer for setting in known):
+            said.append(f"all of {layer}")
+        else:
+            single += [str(setting) for setting in here]
+    said += single[:most]
+    return "; ".join(said) + (f" and {len(single) - most} more" if len(single) > most else "")
 
 
 _OPPOSITE = {"above": "below", "below": "above"}
@@ -233,7 +246,7 @@ def legend(record: Explained) -> list[tuple[str, str]]:
         if not one:
             continue
         better = "higher is better" if record.rises(name) else "lower is better"
-        ends = f"{told(one.get('low'))} to {told(one.get('high'))}"
+        ends = " to ".join(_end(one.get(key)) for key in ("low", "high"))
         parts = [f"{ends}, {better}", f"chance: {told(one.get('chance'))}"]
         parts += [f"source: {told(one['source'])}"] if one.get("source") else []
         found.append((record.title_of(name), "; ".join(parts)))
@@ -263,6 +276,10 @@ def _with_chance(one: Mapping[str, Any]) -> str:
 
 def _p(value: float | None) -> str:
     return "not known" if value is None else p_text(value)
+
+
+def _end(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else told(value)
 
 
 def _count(count: int, what: str) -> str:

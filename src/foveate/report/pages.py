@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from foveate.report.explained import KIND, Explained
+from foveate.report.markdown import MARK, table
 from foveate.report.pictures import described
 from foveate.report.wording import told
-
-_MARK = "<!-- Made by docs/build.py; changes made by hand are lost. -->"
 
 
 def markdown_page(kept: Mapping[str, Any], picture: str, files: Sequence[tuple[str, str]]) -> str:
@@ -23,7 +23,7 @@ def markdown_page(kept: Mapping[str, Any], picture: str, files: Sequence[tuple[s
     Returns:
         Markdown.
     """
-    parts = [_MARK, f"# {kept.get('title') or '{model} on {data}'.format_map(kept)}"]
+    parts = [MARK, f"# {kept.get('title') or '{model} on {data}'.format_map(kept)}"]
     starts = kept.get("starts")
     if starts:
         parts += [starts["headline"]] if starts["headline"] else []
@@ -55,33 +55,30 @@ def markdown_index(studies: Mapping[str, Mapping[str, Any]]) -> str:
     Args:
         studies: What was kept, by the name of its page.
     """
-    rows = [
-        [
-            f"[{name}]({name}.md)",
-            str(kept.get("title") or "{model} on {data}".format_map(kept)),
-            str(len(next(iter(kept["top1_by_seed"].values())))),
-            (kept.get("starts") or {}).get("headline") or kept["headline"],
-        ]
-        for name, kept in sorted(studies.items())
-    ]
+    rows = [[f"[{name}]({name}.md)", *_entry(kept)] for name, kept in sorted(studies.items())]
     parts = [
-        _MARK,
+        MARK,
         "# Results",
         "Every study has a page with its table, plot, tests, limits and conditions, a JSON file"
         " with the numbers behind them, and, where they were kept, a CSV file with every epoch of"
         " every run. All are made by `python docs/build.py --add STUDY NAME` from a finished study"
-        " folder. What has no page here was not run.",
+        " folder, or by `--add-explain FOLDER NAME` from a folder of `foveate explain`. What has no"
+        " page here was not run.",
         table(["page", "study", "seeds", "outcome"], rows),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table: the first column is words, the others too if any cell holds a sentence."""
-    numbers = all(len(cell) <= 48 for row in rows for cell in row[1:])
-    rule = ["---"] + ["---:" if numbers else "---"] * (len(heads) - 1)
-    lines = ["| " + " | ".join(heads) + " |", "|" + "|".join(rule) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+def _entry(kept: Mapping[str, Any]) -> list[str]:
+    """Title, number of seeds and outcome of a study in the index."""
+    if kept.get("kind") == KIND:
+        record = Explained(kept)
+        return [record.title, str(record.most_seeds), kept["headline"]]
+    return [
+        str(kept.get("title") or "{model} on {data}".format_map(kept)),
+        str(len(next(iter(kept["top1_by_seed"].values())))),
+        (kept.get("starts") or {}).get("headline") or kept["headline"],
+    ]
 
 
 def _starts(starts: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core.files import write_bytes
+from foveate.report.explained import KIND, Explained
+from foveate.report.explained_kept import write_kept
+from foveate.report.explained_page import explained_page
+from foveate.report.explained_picture import draw_explained
 from foveate.report.kept import keep, metrics_csv
 from foveate.report.pages import markdown_index, markdown_page
 from foveate.report.pictures import draw
@@ -50,11 +54,41 @@ def publish(
     return page
 
 
+def publish_explained(
+    folder: str | Path, target: str | Path, name: str, title: str = "", note: str = ""
+) -> Path:
+    """Write what a folder of ``foveate explain`` came to, as files of one name with a page.
+
+    Args:
+        folder: The folder.
+        target: Where the files go.
+        name: Their name.
+        title: Title of the page; by default that of the folder.
+        note: A limit that the files cannot tell.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        FileNotFoundError: If the folder has no ``explain.json``.
+        ValueError: If it is damaged.
+        ImportError: If matplotlib is missing.
+    """
+    numbers = write_kept(folder, target, name, title, note)
+    page = numbers.with_suffix(".md")
+    write_bytes(page, page_of(numbers).encode())
+    return page
+
+
 def page_of(numbers: Path) -> str:
     """The page of a ``NAME.json``, which links to those of its files that are there."""
-    named = (("numbers", numbers), ("every epoch of every run", numbers.with_suffix(".csv")))
+    kept = _read(numbers)
+    make, rows = markdown_page, "every epoch of every run"
+    if kept.get("kind") == KIND:
+        make, rows = explained_page, "means by layer, network and seed"
+    named = (("numbers", numbers), (rows, numbers.with_suffix(".csv")))
     files = [(title, path.name) for title, path in named if path.is_file()]
-    return markdown_page(_read(numbers), numbers.with_suffix(".png").name, files)
+    return make(kept, numbers.with_suffix(".png").name, files)
 
 
 def pages_of(folder: str | Path) -> dict[Path, str]:
@@ -65,13 +99,26 @@ def pages_of(folder: str | Path) -> dict[Path, str]:
     return {**pages, Path(folder) / "README.md": index}
 
 
+def lacking(folder: str | Path) -> list[Path]:
+    """Pictures that pages of a folder of published studies show and that are not there."""
+    lacks = []
+    for path in sorted(Path(folder).glob("*.json")):
+        shown = [path.with_suffix(".png").name]
+        kept = _read(path)
+        if kept.get("kind") == KIND:
+            shown += [str(picture["file"]) for picture in kept.get("pictures") or ()]
+        lacks += [path.parent / name for name in shown if not (path.parent / name).is_file()]
+    return lacks
+
+
 def draw_missing(folder: str | Path) -> list[Path]:
     """Draw the plots that a folder of published studies lacks; return their paths."""
     drawn = []
     for path in sorted(Path(folder).glob("*.json")):
-        picture = path.with_suffix(".png")
+        picture, kept = path.with_suffix(".png"), _read(path)
         if not picture.is_file():
-            write_bytes(picture, draw(_read(path)))
+            explained = kept.get("kind") == KIND
+            write_bytes(picture, draw_explained(Explained(kept)) if explained else draw(kept))
             drawn.append(picture)
     return drawn
 
