@@ -73,6 +73,13 @@ def shrink_mask(mask: Tensor, grow: bool = False) -> Tensor:
     return small >= min(0.5, small.max().item() or 0.5)
 
 
+def _grow(mask: Tensor, reach: int) -> Tensor:
+    """Return an (H, W) bool mask grown by ``reach`` pixels, along one side and then the other."""
+    wide, side = mask.float()[None, None], 2 * reach + 1
+    tall = max_pool2d(wide, (1, side), 1, (0, reach))
+    return max_pool2d(tall, (side, 1), 1, (reach, 0))[0, 0] > 0
+
+
 def outline_png(mask: Tensor) -> bytes:
     """Return a picture to lay over a small one: darker outside the mask, and its outline.
 
@@ -83,13 +90,11 @@ def outline_png(mask: Tensor) -> bytes:
         A PNG with an alpha channel; its longer side is ``SIDE``, whatever the mask's is.
     """
     small = shrink_mask(mask, grow=True)
-    inside = small.float()[None, None]
-    near, far = (
-        max_pool2d(inside, 2 * reach + 1, 1, reach)[0, 0].bool() & ~small for reach in (2, 3)
-    )
-    pixels = torch.zeros(*small.shape, 4, dtype=torch.uint8)
-    pixels[~small] = torch.tensor([12, 14, 20, 120], dtype=torch.uint8)
-    pixels[far] = torch.tensor([0, 0, 0, 255], dtype=torch.uint8)
-    pixels[near] = torch.tensor([255, 214, 10, 255], dtype=torch.uint8)
-    picture = _pillow().fromarray(pixels.numpy()).quantize(8)
-    return _encode(picture, "png", optimize=True)
+    near, far = (_grow(small, reach) & ~small for reach in (2, 3))
+    # Clear on the object, dark outside, black behind the outline, and the outline.
+    colors = torch.where(small, 0, 1)
+    colors[far] = 2
+    colors[near] = 3
+    picture = _pillow().fromarray(colors.to(torch.uint8).numpy()).convert("P")
+    picture.putpalette([0, 0, 0, 12, 14, 20, 0, 0, 0, 255, 214, 10])
+    return _encode(picture, "png", transparency=bytes([0, 120, 255, 255]), bits=2)
