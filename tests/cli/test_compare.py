@@ -15,7 +15,8 @@ from foveate.cli.compare import _options, _seeds, _slug, _variants, _where
 pytest.importorskip("lightning")
 TINY = shlex.split(
     "compare scenes --model resnet10t --attentions none,das --seeds 2 --epochs 1 --size 32"
-    " --batch-size 8 --limit-train 16 --limit-val 8 --stem small --images 1 --scored 4 --no-control --quiet"
+    " --batch-size 8 --limit-train 16 --limit-val 8 --stem small --images 1 --scored 4 --no-control"
+    " --quiet"
 )
 
 

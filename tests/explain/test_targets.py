@@ -108,4 +108,4 @@ def test_every_site_can_be_explained(name):
 def test_an_unknown_name_lists_the_near_ones():
     net = foveate.create_model("resnet10t", "das", num_classes=3, stem="small", width=0.25)
     with pytest.raises(ValueError, match="did you mean 'stage4"):
-        grad_cam(net, torch.rand(1, 3, 32, 32), "stage4:befor")
+        grad_cam(net, torch.rand(1, 3, 32, 32), "stage4:beforee")

@@ -49,8 +49,8 @@ def explain_into(
     base: str | None = None,
     layers: tuple[str, ...] = (),
     title: str = "",
-    pictures: int = 24,
-    view: int = 6,
+    pictures: int = 12,
+    view: int = 4,
     **settings: Any,
 ) -> Path:
     """Explain networks into a folder, with a bar on the terminal, and write its report.

@@ -83,7 +83,7 @@ def explain(
         ),
     ] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Images at most.")] = None,
-    pictures: Annotated[int, typer.Option(min=0, help="Images to draw.")] = 24,
+    pictures: Annotated[int, typer.Option(min=0, help="Images to draw.")] = 12,
     view: Annotated[
         int, typer.Option(min=0, help="Images in the page that shows sampling points.")
     ] = 6,

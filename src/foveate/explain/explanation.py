@@ -38,8 +38,8 @@ def explain_images(
     base: str | None = None,
     source: str = "",
     title: str = "",
-    pictures: int = 24,
-    view: int = 6,
+    pictures: int = 12,
+    view: int = 4,
     progress: Tell | None = None,
 ) -> Path:
     """Look at networks and leave all that was found in a folder.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from foveate.core.files import write_bytes
 from foveate.data import ImageDataset, Sample
 from foveate.explain.figures import png_bytes
@@ -14,8 +17,8 @@ from foveate.explain.regions import RegionSource
 from foveate.explain.subjects import Subject, truth_of
 from foveate.explain.viewer import ViewedImage, viewed, write_viewer
 
-COARSE, GRID = 3, 5
-"""Places along a side that receptive fields are measured at, for a picture and for the viewer."""
+GRID = 4
+"""The viewer knows receptive fields at so many places along a side."""
 
 Tell = Callable[[str, int, int], None]
 
@@ -45,7 +48,7 @@ def draw_pictures(
         Of each picture ``file`` (in ``folder``), ``name``, ``class``, ``caption`` and ``alt``.
     """
     found: list[dict[str, str]] = []
-    for image, truth in _looked(subjects, dataset, regions, count, {}, COARSE, "drawing", tell):
+    for image, truth in _looked(subjects, dataset, regions, count, {}, 0, "drawing", tell):
         folder.mkdir(parents=True, exist_ok=True)
         file = f"{len(found):04d}.png"
         write_bytes(folder / file, png_bytes(draw_overview(image), colors=256))
@@ -100,12 +103,19 @@ def see(
     health: Mapping[str, Sequence[SiteHealth]],
     grid: int,
 ) -> tuple[ViewedImage, str]:
-    """One image as every network sees it, in the frame of the first one."""
+    """One image as every network sees it, in the frame of the first one.
+
+    Receptive fields are those of ``grid`` x ``grid`` places, or, for 0, of the object's middle.
+    """
     first = subjects[0]
     truth = dataset.classes[item.label] if 0 <= item.label < len(dataset.classes) else ""
+    with torch.no_grad():
+        said = first.model(first.ready(first.shown(item.image)[None])).argmax(1)
+    region = regions.region(dataset, place, item.image, truth or first.class_name(int(said)))
     networks = []
     for one in subjects:
         shown = one.shown(item.image)
+        middle = _middle(one, shown, region.mask)
         networks.append(
             viewed(
                 one.model,
@@ -115,12 +125,19 @@ def see(
                 classes=one.classes or (),
                 truth=truth_of(one, dataset, item.label),
                 grid=grid,
+                at=None if grid else middle,
                 health=health.get(one.label, ()),
             )
         )
-    name = truth or networks[0].says
-    region = regions.region(dataset, place, item.image, name)
     fitted = None if region.mask is None else first.fit_mask(region.mask)
     caption = f"class {truth}" if truth else ""
     image = ViewedImage(item.name, first.shown(item.image), tuple(networks), caption, fitted)
     return image, truth
+
+
+def _middle(one: Subject, shown: Tensor, mask: Tensor | None) -> Tensor:
+    """The middle (1, 2) of what is left of the object in the frame, without one of the frame."""
+    fitted = None if mask is None else one.fit_mask(mask)
+    if fitted is None or not bool(fitted.any()):
+        fitted = torch.ones(shown.shape[-2:], dtype=torch.bool)
+    return fitted.nonzero().float().mean(0, keepdim=True)

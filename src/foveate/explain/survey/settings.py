@@ -10,6 +10,7 @@ from torch import nn
 
 from foveate.core import check_choice, check_positive_int, expected
 from foveate.explain.scores import ScoreSettings
+from foveate.explain.scores.sfd import BASES, SHIFTS, THRESHOLDS
 from foveate.models import stage_modules
 
 CLASSES = ("predicted", "label")
@@ -25,9 +26,9 @@ class Grid:
         thresholds: From where on a pixel is salient.
     """
 
-    bases: tuple[float, ...] = (2.0, 2.718281828459045, 10.0)
-    shifts: tuple[float, ...] = (0.0, 1.0)
-    thresholds: tuple[float, ...] = (0.3, 0.5, 0.7)
+    bases: tuple[float, ...] = BASES
+    shifts: tuple[float, ...] = SHIFTS
+    thresholds: tuple[float, ...] = THRESHOLDS
 
 
 @dataclass(frozen=True)

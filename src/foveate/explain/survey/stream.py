@@ -26,6 +26,8 @@ from foveate.explain.targets import cam_targets
 FIXED = "sfd:same B"
 """sfd over R and what any of the networks calls salient: the same B for all of them."""
 
+_CURVES = ("deletion", "deletion:chance", "insertion", "insertion:chance")
+
 Progress = Callable[[int, int], None]
 
 
@@ -241,19 +243,21 @@ def _scores(
     cam, grid = seen.cams[layer], settings.grid
     scores = score_maps(cam.maps, cam.raw, seen.regions, settings.scores)
     scores |= sfd_grid(
-        cam.maps, seen.regions, bases=grid.bases, shifts=grid.shifts, thresholds=grid.thresholds
+        cam.maps,
+        seen.regions,
+        bases=grid.bases,
+        shifts=grid.shifts,
+        thresholds=grid.thresholds,
+        chance=True,
     )
     if settings.deletion:
         # One layer is enough for what costs hundreds of passes; the table keeps its columns.
-        names = ("deletion", "insertion", "deletion:chance", "insertion:chance")
-        scores |= {name: torch.full((len(cam.maps),), math.nan) for name in names}
+        scores |= {name: torch.full((len(cam.maps),), math.nan) for name in _CURVES}
         if layer == settings.layers[0]:
             images = subject.ready(torch.stack([subject.shown(item.image) for _, item in ready]))
-            done = deletion_insertion(
+            scores |= deletion_insertion(
                 subject.model, images, cam.maps, cam.classes, steps=settings.deletion
-            )
-            found = (done.deletion, done.insertion, done.deletion_chance, done.insertion_chance)
-            scores |= dict(zip(names, found, strict=True))
+            ).scores()
     return {
         name: torch.where(cam.constant.to(value.device), math.nan, value).cpu()
         for name, value in scores.items()
