@@ -14,7 +14,7 @@ from foveate.explain.figures import png_bytes
 from foveate.explain.health import SiteHealth
 from foveate.explain.overview import draw_overview
 from foveate.explain.regions import RegionSource
-from foveate.explain.subjects import Subject, truth_of
+from foveate.explain.subjects import Subject, object_name, truth_of
 from foveate.explain.viewer import ViewedImage, viewed, write_viewer
 
 GRID = 4
@@ -110,8 +110,9 @@ def see(
     first = subjects[0]
     truth = dataset.classes[item.label] if 0 <= item.label < len(dataset.classes) else ""
     with torch.no_grad():
-        said = first.model(first.ready(first.shown(item.image)[None])).argmax(1)
-    region = regions.region(dataset, place, item.image, truth or first.class_name(int(said)))
+        said = int(first.model(first.ready(first.shown(item.image)[None])).argmax(1))
+    name = object_name(first, dataset, item.label, said)
+    region = regions.region(dataset, place, item.image, name)
     networks = []
     for one in subjects:
         shown = one.shown(item.image)

@@ -120,6 +120,16 @@ def truth_of(subject: Subject, dataset: ImageDataset, label: int) -> int | None:
     return subject.classes.index(name) if name in subject.classes else None
 
 
+def object_name(subject: Subject, dataset: ImageDataset, label: int, said: int) -> str | None:
+    """What to look for in an image: its label, else the class the network says, in words.
+
+    None where neither has a name, and no object can be asked for.
+    """
+    if 0 <= label < len(dataset.classes):
+        return dataset.classes[label]
+    return subject.class_name(said) if subject.classes is not None else None
+
+
 def told_apart(groups: list[list[Subject]]) -> list[Subject]:
     """One list of all subjects, in which no two have the same label and seed.
 

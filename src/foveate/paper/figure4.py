@@ -15,6 +15,7 @@ from foveate.explain import Subject, cam_targets, grad_cam
 from foveate.explain.figures import draw_heat, draw_image, new_figure, png_bytes
 from foveate.explain.regions import RegionSource
 from foveate.explain.scores import ScoreSettings, sfd
+from foveate.explain.subjects import object_name
 from foveate.paper.counting import Tell, quietly
 
 BLOCKS = 2
@@ -86,8 +87,10 @@ def _draw_row(
         shown = one.shown(item.image)
         ready = one.ready(shown[None])
         with torch.no_grad():
-            said = one.class_name(int(one.model(ready).argmax()))
-        region = regions.region(dataset, place, item.image, truth or said)
+            guess = int(one.model(ready).argmax())
+        said = one.class_name(guess)
+        name = object_name(one, dataset, item.label, guess)
+        region = regions.region(dataset, place, item.image, name)
         mask = None if region.mask is None else one.fit_mask(region.mask)
         if number == 0:
             axes[0].set_xlabel(truth or said, fontsize=7)

@@ -18,7 +18,7 @@ from foveate.data.samples import Subset
 from foveate.explain.grad_cam import GradCam, grad_cam
 from foveate.explain.regions import Region, RegionSource
 from foveate.explain.scores import deletion_insertion, score_maps, sfd, sfd_grid
-from foveate.explain.subjects import Subject, truth_of
+from foveate.explain.subjects import Subject, object_name, truth_of
 from foveate.explain.survey.ledger import CONSTANT, Ledger, Row
 from foveate.explain.survey.settings import SurveySettings, check_layers
 from foveate.explain.targets import cam_targets
@@ -144,18 +144,14 @@ def _regions(
     first: Subject,
 ) -> list[Region]:
     """R of each image; it is named by its label, without one by what the first network says."""
-    names = [
-        dataset.classes[item.label] if 0 <= item.label < len(dataset.classes) else None
-        for _, item in ready
-    ]
-    if None in names:
+    said = [-1] * len(ready)
+    if any(not 0 <= item.label < len(dataset.classes) for _, item in ready):
         shown = torch.stack([first.shown(item.image) for _, item in ready])
         with torch.inference_mode():
             said = first.model(first.ready(shown)).argmax(1).tolist()
-        names = [name or first.class_name(one) for name, one in zip(names, said, strict=True)]
     return [
-        source.region(dataset, place, item.image, str(name))
-        for (place, item), name in zip(ready, names, strict=True)
+        source.region(dataset, place, item.image, object_name(first, dataset, item.label, guess))
+        for (place, item), guess in zip(ready, said, strict=True)
     ]
 
 
