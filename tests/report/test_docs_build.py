@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from explained_tools import write_explained
 
 import foveate
 
@@ -67,3 +68,16 @@ def test_the_page_of_the_paper_is_written(build, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "PAPER", tmp_path / "paper.md")
     monkeypatch.setattr(foveate.paper, "page", lambda: "tables", raising=False)
     assert build.paper().read_text() == "tables"
+
+
+def test_a_look_is_kept_and_named_in_the_readme_in_a_line(build, tmp_path, monkeypatch):
+    folder = write_explained(tmp_path / "look", images=4)
+    monkeypatch.setattr(build, "PAGES", ())
+    monkeypatch.setattr("sys.argv", ["build.py", "--add-explain", str(folder), "where"])
+    build.main()
+    said = "- **[das against none](docs/results/where.md)**. By sfd at stage4 over 4 images: das 0."
+    assert build.results_table().startswith(said) and build.outdated() == {}
+    (build.RESULTS / "where-1.png").unlink()
+    monkeypatch.setattr("sys.argv", ["build.py", "--check"])
+    with pytest.raises(SystemExit, match=r"where-1\.png"):
+        build.main()

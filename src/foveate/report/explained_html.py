@@ -91,8 +91,14 @@ def _part(table: tables.Table) -> dict[str, Any]:
     return {
         "caption": table.caption,
         "columns": [{"title": head, "words": table.words} for head in table.heads],
-        "rows": [({"label": row[0]}, row) for row in table.rows],
+        "rows": [({"label": row[0]}, [_unbroken(cell) for cell in row]) for row in table.rows],
     }
+
+
+def _unbroken(cell: str) -> str:
+    """A cell whose lines do not end between a name and its number."""
+    space = "\N{NO-BREAK SPACE}"
+    return cell.replace(" p ", f" p{space}").replace("chance ", f"chance{space}")
 
 
 def _pictures(record: Explained) -> Iterator[dict[str, str]]:
