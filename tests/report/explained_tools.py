@@ -92,7 +92,7 @@ def write_explained(
             "layers": list(LAYERS),
             "explained": "predicted",
             "scores": {"base": 10.0, "shift": 0.0, "threshold": 0.5},
-            "regions": {"source": "truth", "which": "decisive"},
+            "regions": {"kind": "masks", "which": "decisive"},
             "source": "scenes",
         },
         "scores": told,

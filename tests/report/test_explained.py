@@ -205,3 +205,25 @@ def test_the_terminal_tells_the_headline_the_scores_and_the_tests(three):
     text = re.sub(r"\s+", " ", console.file.getvalue())
     assert "By sfd at stage4 over 30 images: das 0." in text and "(chance 0.4" in text
     assert "better: +0." in text and "1 image could not be read" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("boxes", "Regions are boxes"), ("grounded-sam", "Regions were found by models"),
+     ("masks", "")],
+)  # fmt: skip
+def test_what_the_regions_are_limits_what_is_known(tmp_path, kind, said):
+    folder = write_explained(tmp_path / "x", images=3)
+    text = page_of(edited(folder, lambda t: t["settings"].update(regions={"kind": kind}))).text
+    assert said in text and ("Regions were" in text) + ("Regions are" in text) == bool(said)
+
+
+def test_scores_at_chance_or_below_it_are_pointed_out(tmp_path):
+    def change(tree):
+        by_network = tree["summary"]["scores"]["stage4"]["sfd"]
+        by_network["das"].update(low=0.5, high=0.6, chance=0.7)
+        by_network["none"].update(low=0.5, high=0.6, chance=0.55)
+
+    text = page_of(edited(write_explained(tmp_path / "x", images=6), change)).text
+    assert "das is less on the object than a flat map is (0.700)." in text
+    assert "The chance level lies within the interval of none (0.550)." in text

@@ -48,9 +48,10 @@ def sections(
     Args:
         record: The explanation.
         below: The folder of the explanation as seen from the page, such as ``"explain/"``.
-        style: Classes of the style sheet by network; by default they take turns.
+        style: Classes of the style sheet by network; by default the base is gray, and the
+            others take turns.
     """
-    tones = styles(record.networks) if style is None else dict(style)
+    tones = _tones(record) if style is None else dict(style)
     health = tables.health_table(record)
     shown = [tables.scores_table(record)] if record.names or record.beside else []
     shown += [tables.gaps_table(record)] if record.others and record.names else []
@@ -84,6 +85,12 @@ def sections(
         "conditions": wording.conditions(record),
     }
     return {"look": look, "networks": record.networks, "styles": tones}
+
+
+def _tones(record: Explained) -> dict[str, str]:
+    """Classes of the style sheet: what the others are compared with is gray."""
+    others = styles([name for name in record.networks if name != record.base])
+    return {**others, **({record.base: "c0"} if record.base is not None else {})}
 
 
 def _part(table: tables.Table) -> dict[str, Any]:

@@ -197,7 +197,9 @@ def _vital(gate: Mapping[str, Any], key: str) -> str:
     if isinstance(value, bool) or value is None:
         return ABSENT
     if isinstance(value, (int, float)):
-        return f"{value:.3g}" if math.isfinite(value) else "not finite"
+        if not math.isfinite(value):
+            return "not finite"
+        return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"
     return told(value)
 
 

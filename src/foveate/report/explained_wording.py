@@ -93,15 +93,18 @@ def _confirmed(record: Explained) -> list[str]:
 def remarks(record: Explained) -> list[str]:
     """What has to be read beside the headline: below chance, and the same B for all."""
     said = []
+    held = []
     for name in record.networks:
         one = _sfd(record, name)
         chance, low, high = (one.get(key) for key in ("chance", "low", "high"))
-        if chance is not None and high is not None and high < chance:
-            said.append(
-                f"{name} looks at the object less than a flat map would ({number(chance)})."
-            )
-        elif chance is not None and low is not None and high is not None and low <= chance:
-            said.append(f"{name} cannot be told from a flat map ({number(chance)}).")
+        if chance is None or low is None or high is None:
+            continue
+        if high < chance:
+            said.append(f"{name} is less on the object than a flat map is ({number(chance)}).")
+        elif low <= chance:
+            held.append(f"{name} ({number(chance)})")
+    if held:
+        said.append(f"The chance level lies within the interval of {join(held)}.")
     said += [text for network in record.others for text in _over_chance(record, network)]
     for network in record.others if SAME_B in record.names else ():
         first = verdict(*_tested(record, SFD, network), rises=True)
@@ -225,8 +228,12 @@ def limits(record: Explained) -> list[str]:
             "Each map explains the class that the network says, right or wrong, so two networks"
             " may be explained by different classes on one image."
         )
-    source = (settings.get("regions") or {}).get("source") if _is_map(settings) else None
-    if source == "grounded-sam":
+    kind = (settings.get("regions") or {}).get("kind")
+    if kind == "boxes":
+        said.append(
+            "Regions are boxes: what lies between the object and its box counts as the object."
+        )
+    if kind == "grounded-sam":
         said.append(
             "Regions were found by models and may be wrong; the contact sheet shows them to be"
             " checked by eye. Images without a region have no score: the others may be easier."
@@ -284,7 +291,3 @@ def _end(value: Any) -> str:
 
 def _count(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _is_map(settings: Mapping[str, Any]) -> bool:
-    return isinstance(settings.get("regions"), Mapping)
