@@ -20,6 +20,7 @@ from foveate.explain.showing import draw_pictures, draw_viewer, spread
 from foveate.explain.subjects import Subject
 from foveate.explain.survey import SurveySettings, summarize, survey
 from foveate.explain.survey.stream import FIXED
+from foveate.explain.survey.summary import OVER
 from foveate.surgery import inserted
 
 HEALTH_IMAGES = 128
@@ -119,7 +120,8 @@ def _meanings() -> dict[str, Mapping[str, Any]]:
     """What each score is, for whoever reads the folder without this library."""
     told = {name: asdict(one) for name, one in SCORES.items()}
     same = {**told["sfd"], "name": FIXED, "title": "sfd, the same B for all networks"}
-    return {**told, FIXED: same}
+    over = {**told["sfd"], "name": OVER, "title": "sfd less its chance level", "low": -1.0}
+    return {**told, FIXED: same, OVER: {**over, "chance": "0"}}
 
 
 def _health(

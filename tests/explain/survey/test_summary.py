@@ -7,7 +7,7 @@ import pytest
 from foveate.explain.statistics import bootstrap, paired
 from foveate.explain.survey import summarize
 from foveate.explain.survey.ledger import Ledger
-from foveate.explain.survey.summary import varied
+from foveate.explain.survey.summary import OVER
 
 # By network, seed and image: sfd.
 SCORES = {
@@ -72,11 +72,20 @@ def test_accuracy_and_reasons_are_counted(folder):
     assert found["base"] is None and found["against"]["stage4"] == {}
 
 
-def test_a_score_that_no_image_has_is_left_out_and_the_grid_is_told(folder):
-    found = summarize(folder)
-    assert "deletion" not in found["scores"]["stage4"]
-    told = varied(found)["stage4"]["base=2 shift=0 threshold=0.5"]
-    assert told["das"] == pytest.approx(0.4)
+def test_a_score_that_no_image_has_is_left_out(folder):
+    found = summarize(folder)["scores"]["stage4"]
+    assert "deletion" not in found
+    assert found["sfd base=2 shift=0 threshold=0.5"]["das"]["mean"] == pytest.approx(0.4)
+
+
+def test_sfd_less_chance_is_taken_image_by_image(folder):
+    found = summarize(folder, "none")
+    over = found["scores"]["stage4"][OVER]
+    assert over["das"]["mean"] == pytest.approx(0.8 - 0.25) and over["das"]["chance"] == 0.0
+    want = bootstrap([0.05, 0.1, 0.35])
+    assert over["none"]["low"] == pytest.approx(want.low)
+    gain = found["against"]["stage4"][OVER]["das"]["mean"]
+    assert gain == pytest.approx(0.8 - 1.25 / 3)
 
 
 def test_a_network_without_any_score_is_told_as_nothing(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from foveate.explain.statistics import bootstrap, paired
 from foveate.explain.survey.ledger import KEYS, as_number, read_rows
 
 CHANCE = ":chance"
-# One entry of the grid of sfd looks like "sfd base=10 shift=0 threshold=0.5".
-VARIED = "sfd base="
+OVER = "sfd:over chance"
+"""sfd less its chance level, image by image: the level moves with the map."""
 
 Floats = NDArray[np.float64]
 
@@ -76,6 +75,7 @@ def summarize(folder: str | Path, base: str | None = None) -> dict[str, Any]:
             flags[key][row["flag"]] += 1
         if row["layer"] == layers[0] and row["truth"]:
             right[row["network"]].append(row["truth"] == row["said"])
+    names = _with_gain(names, cube)
     tree: dict[str, Any] = {
         "networks": networks,
         "seeds": seeds,
@@ -115,6 +115,17 @@ def summarize(folder: str | Path, base: str | None = None) -> dict[str, Any]:
     return tree
 
 
+def _with_gain(names: list[str], cube: dict[tuple[str, str], Floats]) -> list[str]:
+    """Add sfd less its chance level, whose own chance level is 0, to the columns."""
+    if "sfd" not in names or f"sfd{CHANCE}" not in names:
+        return names
+    score, chance = names.index("sfd"), names.index(f"sfd{CHANCE}")
+    for key, values in cube.items():
+        gain = values[score] - values[chance]
+        cube[key] = np.concatenate([values, gain[None], np.where(np.isnan(gain), gain, 0.0)[None]])
+    return [*names, OVER, f"{OVER}{CHANCE}"]
+
+
 def _over_seeds(values: Floats) -> Tensor:
     """One value per image: the mean over the seeds that have one."""
     return torch.from_numpy(_nanmean(values, axis=0))
@@ -148,15 +159,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (float, np.ndarray, np.floating)):
         return float(value) if math.isfinite(float(value)) else None
     return value
-
-
-def varied(summary: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Mean sfd by layer, setting of the grid and network, from :func:`summarize`."""
-    return {
-        layer: {
-            name.removeprefix("sfd "): {network: one["mean"] for network, one in by.items()}
-            for name, by in scores.items()
-            if name.startswith(VARIED)
-        }
-        for layer, scores in summary["scores"].items()
-    }
