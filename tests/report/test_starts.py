@@ -63,6 +63,10 @@ def test_the_headline_says_who_lost_and_who_did_not(tuned):
         " significantly less accurate: paper."
     )
     assert "After epoch 8, against the base network: " in said
+    # Between, only a significant difference is worth a sentence.
+    (middle,) = (one for one in said.split(". ") if one.startswith("After epoch 1,"))
+    assert middle.endswith("base network: significantly less accurate: none, paper and identity")
+    assert "not significantly" not in said.split("After epoch 8")[0]
 
 
 def test_the_page_the_plot_and_the_epochs_show_the_moment_of_insertion(tuned):

@@ -129,17 +129,21 @@ def _headline(
     epochs: list[int],
     labels: list[str],
 ) -> str:
-    """Who lies below or above the base network right after insertion, and at the end."""
+    """Who lies below or above the base network, right after insertion, at the end and between.
+
+    Between, only who differs significantly is named.
+    """
     said = []
-    for epoch, when in ((0, "Right after insertion"), (epochs[-1], f"After epoch {epochs[-1]}")):
+    for epoch in epochs:
+        when = f"After epoch {epoch}" if epoch else "Right after insertion"
         groups: dict[str, list[str]] = {}
         for label in labels:
             verdict = _verdict(compared[label, epoch], corrected.get(f"{label} {epoch}"))
             groups.setdefault(verdict, []).append(label)
-        parts = [
-            f"{verdict}: {join(groups[verdict])}" for verdict in _VERDICTS if verdict in groups
-        ]
-        said.append(f"{when}, against the base network: {'; '.join(parts)}.")
+        told = _VERDICTS if epoch in (0, epochs[-1]) else (_BELOW, _ABOVE)
+        parts = [f"{verdict}: {join(groups[verdict])}" for verdict in told if verdict in groups]
+        if parts:
+            said.append(f"{when}, against the base network: {'; '.join(parts)}.")
     return " ".join(said)
 
 
