@@ -167,8 +167,7 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
         """Put the rows, the sums of a half epoch and the unreadable images into the checkpoint."""
         seconds = time.perf_counter() - self._epoch_start
         half = {"processes": gathered(self.tallies.states()), "seconds": seconds}
-        for share in gathered(self.unreadable):
-            self.unreadable.update(share)
+        self._share_unreadable()
         checkpoint["foveate"] = {
             "rows": self.rows,
             "start": self.start,
@@ -176,6 +175,10 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
             "val_images": self.val_images,
             "half": half if self.within_epoch else None,
         }
+
+    def on_train_end(self) -> None:
+        """Let the main process, which writes the result, know of all unreadable images."""
+        self._share_unreadable()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them back."""
@@ -187,6 +190,11 @@ class Classifier(pl.LightningModule):  # type: ignore[misc]
 
     def _note_unreadable(self, batch: Batch) -> None:
         self.unreadable.update(dict(batch["unreadable"]))
+
+    def _share_unreadable(self) -> None:
+        """Put together what no process could read."""
+        for share in gathered(self.unreadable):
+            self.unreadable.update(share)
 
     def _least(self) -> int:
         """Return how many images a batch norm can train on: one, where others share theirs."""

@@ -44,7 +44,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Watch(Callback):  # type: ignore[misc]
-    """Remembers a Ctrl-C that Lightning swallowed; gathers what no process could read."""
+    """Remembers a Ctrl-C that Lightning swallowed."""
 
     def __init__(self) -> None:
         self.interrupted = False
@@ -54,14 +54,6 @@ class _Watch(Callback):  # type: ignore[misc]
     ) -> None:
         """Note a Ctrl-C."""
         self.interrupted = isinstance(exception, KeyboardInterrupt)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put together the unreadable images of all processes."""
-        if trainer.world_size > 1 and isinstance(pl_module, Classifier):
-            shares: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(shares, pl_module.unreadable)
-            for share in shares:
-                pl_module.unreadable.update(share)
 
 
 def train(
