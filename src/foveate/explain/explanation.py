@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from foveate.core import Words, expected
 from foveate.core.environment import command, commit, machine, versions
 from foveate.core.files import write_json
 from foveate.data import ImageDataset, Sample
@@ -66,7 +67,8 @@ def explain_images(
         The path of ``explain.json``.
 
     Raises:
-        ValueError: If a layer is not there, or the folder holds another explanation.
+        ValueError: If a layer is not there, the folder holds another explanation or something
+            else, or no image can be read.
         OSError: If the disk is full or cannot be written.
     """
     tell = progress or _quietly
@@ -80,6 +82,10 @@ def explain_images(
         provenance={"source": source},
         progress=lambda done, total: tell("scoring", done, total),
     )
+    if not ledger.done:
+        first = "; ".join(f"{one['image']}: {one['reason']}" for one in ledger.left_out[:1])
+        rule = "at least one image that can be read"
+        raise ValueError(expected("explain", rule, Words(f"none of {len(dataset)} ({first})")))
     shown = _first_of_each(subjects)
     health = {one.label: _health(one, dataset, settings.batch_size, tell) for one in shown}
     drawn = draw_pictures(shown, dataset, regions, out / "pictures", pictures, tell)

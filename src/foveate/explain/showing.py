@@ -15,6 +15,7 @@ from foveate.explain.health import SiteHealth
 from foveate.explain.overview import draw_overview
 from foveate.explain.regions import RegionSource
 from foveate.explain.subjects import Subject, object_name, truth_of
+from foveate.explain.survey.ledger import printable
 from foveate.explain.viewer import ViewedImage, viewed, write_viewer
 
 GRID = 4
@@ -132,7 +133,9 @@ def see(
         )
     fitted = None if region.mask is None else first.fit_mask(region.mask)
     caption = f"class {truth}" if truth else ""
-    image = ViewedImage(item.name, first.shown(item.image), tuple(networks), caption, fitted)
+    image = ViewedImage(
+        printable(item.name), first.shown(item.image), tuple(networks), caption, fitted
+    )
     return image, truth
 
 

@@ -56,9 +56,9 @@ class Subject:
         return self._fit(image)
 
     def ready(self, shown: Tensor) -> Tensor:
-        """Normalize a batch (N, 3, h, w) uint8 of such images, on the device of the network."""
-        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
-        return normalize(shown.to(device), self.data)
+        """Normalize a batch (N, 3, h, w) uint8 of images for the network: its device and dtype."""
+        like = next(self.model.parameters(), torch.empty(0))
+        return normalize(shown.to(like.device), self.data).to(like.dtype)
 
     def blank(self) -> Tensor:
         """One gray image as the network takes it, for a run that finds out about its shapes."""
@@ -88,11 +88,12 @@ def open_subjects(
 
     Raises:
         FileNotFoundError: If the folder holds no finished run.
-        ValueError: If the word means nothing, or ``size`` is given to a run, which has its own.
+        ValueError: If the word means nothing, ``size`` is given to a run, which has its own, or
+            the device is not there.
         OSError: If published weights are not at hand and cannot be loaded.
     """
     path = Path(target).expanduser()
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    place = _place(device)
     if (path / "study.toml").is_file():
         found = _study(path)
     elif (path / "config.toml").is_file():
@@ -110,6 +111,17 @@ def open_subjects(
     for subject in found:
         subject.model.to(place).eval()
     return found
+
+
+def _place(device: str | torch.device | None) -> torch.device:
+    """Where to compute, tried out before anything is loaded."""
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=place).device
+    except (RuntimeError, AssertionError) as error:
+        first = Words(f"{place} ({str(error).splitlines()[0]})")
+        rule = "a device that this machine has"
+        raise ValueError(expected("--device", rule, first, "for example cpu")) from error
 
 
 def truth_of(subject: Subject, dataset: ImageDataset, label: int) -> int | None:
@@ -131,19 +143,20 @@ def object_name(subject: Subject, dataset: ImageDataset, label: int, said: int) 
 
 
 def told_apart(groups: list[list[Subject]]) -> list[Subject]:
-    """One list of all subjects, in which no two have the same label and seed.
+    """One list of all subjects, in which a label stands for one network.
 
     Raises:
-        ValueError: If two groups share a label: a network is compared with itself.
+        ValueError: If two groups share a label, whose networks would count as seeds of one.
     """
     found: list[Subject] = []
     for group in groups:
+        taken = {other.label for other in found}
         for one in group:
-            if any((one.label, one.seed) == (other.label, other.seed) for other in found):
+            if one.label in taken:
                 rule = "networks of different names"
-                remedy = "compare with another one, or rename its folder"
+                remedy = "name another one, rename its folder, or name single runs of a study"
                 raise ValueError(expected(_WHO, rule, one.name, remedy))
-            found.append(one)
+        found.extend(group)
     return found
 
 

@@ -64,7 +64,8 @@ def explanations(runs: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             record = json.loads(path.read_text(encoding="utf-8"))
             layer = record["summary"]["layers"][0]
             if "sfd" in record["summary"]["scores"][layer]:
-                yield str(path.parent.relative_to(runs)), record
+                place = path.parent.relative_to(runs)
+                yield str(place) if place.parts else runs.resolve().name, record
         except (ValueError, KeyError, TypeError, IndexError):
             continue  # Half of one, or something else of that name.
 

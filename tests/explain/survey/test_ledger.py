@@ -69,6 +69,6 @@ def test_other_settings_are_refused_by_name(tmp_path):
 
 def test_what_cannot_be_read_is_listed_once(tmp_path):
     for _ in range(2):
-        Ledger(tmp_path, {}, 1).leave_out(4, "a.png", "empty file (0 bytes)")
+        Ledger(tmp_path, {}, 1).leave_out({4: ("a.png", "empty file (0 bytes)")})
     ledger = Ledger(tmp_path, {}, 1)
     assert ledger.left_out == [{"image": "a.png", "reason": "empty file (0 bytes)"}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import nn
 from foveate.core import check_choice, check_positive_int, expected
 from foveate.explain.scores import ScoreSettings
 from foveate.explain.scores.sfd import BASES, SHIFTS, THRESHOLDS
+from foveate.explain.targets import AFTER, BEFORE
 from foveate.models import stage_modules
 
 CLASSES = ("predicted", "label")
@@ -89,11 +90,29 @@ def default_layers(model: nn.Module, example: Any = None) -> tuple[str, ...]:
     return (last, f"{last}:before", *([f"stage{count - 1}"] if count > 1 else []))
 
 
-def check_layers(layers: Sequence[str], known: Sequence[str], name: str) -> None:
-    """Check that a network has a layer of each name, before the first image is read."""
+def find_layers(
+    layers: Sequence[str], known: Sequence[str], modules: Collection[str], name: str
+) -> dict[str, str]:
+    """The target of each layer; where no gate sits, both of its sides are the place itself.
+
+    Args:
+        layers: What is asked for.
+        known: Names of :func:`~foveate.explain.cam_targets`.
+        modules: Names of all modules.
+        name: Of the network.
+
+    Raises:
+        ValueError: If the network has no such place.
+    """
+    found = {}
     for layer in layers:
-        stage = layer.partition(":")[0]
-        if layer not in known and stage not in known:
+        place, _, side = layer.partition(":")
+        if layer in known or layer in modules:
+            found[layer] = layer
+        elif place in (*known, *modules) and side in (BEFORE, AFTER):
+            found[layer] = place
+        else:
             shown = ", ".join([one for one in known if ":" not in one] or list(known))
             remedy = f"{name} has {shown}, with :before and :after at gates"
             raise ValueError(expected("--layers", "names of maps", layer, remedy))
+    return found

@@ -19,8 +19,9 @@ from foveate.explain.grad_cam import GradCam, grad_cam
 from foveate.explain.regions import Region, RegionSource
 from foveate.explain.scores import deletion_insertion, score_maps, sfd, sfd_grid
 from foveate.explain.subjects import Subject, object_name, truth_of
-from foveate.explain.survey.ledger import CONSTANT, Ledger, Row
-from foveate.explain.survey.settings import SurveySettings, check_layers
+from foveate.explain.survey.ledger import CONSTANT, UNKNOWN, Ledger, Row, printable
+from foveate.explain.survey.prints import fingerprints
+from foveate.explain.survey.settings import SurveySettings, find_layers
 from foveate.explain.targets import cam_targets
 
 FIXED = "sfd:same B"
@@ -40,6 +41,11 @@ class _Seen:
     truth: list[int | None]
     cams: dict[str, GradCam]
     regions: Tensor
+    unknown: Tensor
+
+    def no_score(self, layer: str) -> Tensor:
+        """(N,) bool: where the map points nowhere, or explains another class than was asked."""
+        return self.cams[layer].constant | self.unknown
 
 
 def survey(
@@ -79,17 +85,26 @@ def survey(
         "images": len(dataset),
         **(provenance or {}),
     }
-    ledger = Ledger(Path(folder), asked, len(subjects) * len(settings.layers))
+    ledger = Ledger(
+        Path(folder),
+        asked,
+        len(subjects) * len(settings.layers),
+        batch=settings.batch_size,
+        images=len(dataset),
+        prints=fingerprints(subjects, dataset),
+    )
     left = [index for index in range(len(dataset)) if index not in ledger.done]
     seen = len(dataset) - len(left)
-    for items in _batches(Subset(dataset, left), settings):
+    for items in _batches(dataset, left, settings):
         ready: list[tuple[int, Sample]] = []
+        bad: dict[int, tuple[str, str]] = {}
         for item in items:
             place = left[item.index]
             if isinstance(item, Unreadable):
-                ledger.leave_out(place, item.name, item.reason)
+                bad[place] = printable(item.name), item.reason
             else:
                 ready.append((place, item))
+        ledger.leave_out(bad)
         if ready:
             found = _regions(regions, dataset, ready, subjects[0])
             ledger.add(list(_rows(subjects, dataset, ready, found, layers, settings)))
@@ -100,14 +115,18 @@ def survey(
 
 
 def _batches(
-    dataset: ImageDataset, settings: SurveySettings
+    dataset: ImageDataset, left: Sequence[int], settings: SurveySettings
 ) -> Iterator[list[Sample | Unreadable]]:
-    if not len(dataset):
+    """The images of ``left``, in the batches that a survey without an interruption has."""
+    if not left:
         return iter(())
+    blocks: dict[int, list[int]] = {}
+    for turn, index in enumerate(left):
+        blocks.setdefault(index // settings.batch_size, []).append(turn)
     return iter(
         DataLoader(
-            dataset,
-            batch_size=settings.batch_size,
+            Subset(dataset, left),
+            batch_sampler=list(blocks.values()),
             num_workers=settings.workers,
             collate_fn=list,
             generator=torch.Generator(),
@@ -119,11 +138,7 @@ def _layers(subject: Subject, asked: Sequence[str]) -> dict[str, str]:
     """The target of each layer that is asked for: without a gate both its sides are the stage."""
     known = cam_targets(subject.model, subject.blank())
     modules = {name for name, _ in subject.model.named_modules() if name}
-    check_layers(asked, [*known, *(name for name in asked if name in modules)], subject.name)
-    return {
-        layer: layer if layer in known or layer in modules else layer.partition(":")[0]
-        for layer in asked
-    }
+    return find_layers(asked, list(known), modules, subject.name)
 
 
 def _check_labels(
@@ -131,7 +146,8 @@ def _check_labels(
 ) -> None:
     if settings.explained == "label":
         for subject in subjects:
-            if truth_of(subject, dataset, 0) is None:
+            known = (truth_of(subject, dataset, one) for one in range(len(dataset.classes)))
+            if all(one is None for one in known):
                 rule = f"images whose labels {subject.name} knows"
                 remedy = "explain the predicted class"
                 raise ValueError(expected("explain", rule, list(dataset.classes)[:5], remedy))
@@ -181,13 +197,13 @@ def _rows(
                 seen = looked[one.name]
                 yield {
                     "index": place,
-                    "image": item.name,
+                    "image": printable(item.name),
                     "network": one.label,
                     "seed": one.seed,
                     "layer": layer,
                     "truth": seen.truth[row],
                     "said": int(seen.said[row]),
-                    "explained": int(seen.explained[row]),
+                    "explained": None if seen.unknown[row] else int(seen.explained[row]),
                     "flag": _flag(seen, layer, row, found[row]),
                     **{key: float(value[row]) for key, value in columns[one.name, layer].items()},
                 }
@@ -195,6 +211,8 @@ def _rows(
 
 def _flag(seen: _Seen, layer: str, row: int, region: Region) -> str:
     """Why an image has no scores; empty if it has."""
+    if bool(seen.unknown[row]):
+        return UNKNOWN
     if region.mask is None:
         return region.reason or "no region"
     if not bool(seen.regions[row].any()):
@@ -215,17 +233,18 @@ def _look(
     truth = [truth_of(subject, dataset, item.label) for _, item in ready]
     with torch.no_grad():
         said = subject.model(images).argmax(1)
-    explained = said
+    explained, unknown = said, torch.zeros_like(said, dtype=torch.bool)
     if settings.explained == "label":
-        known = [int(one) if one is not None else int(said[i]) for i, one in enumerate(truth)]
-        explained = torch.tensor(known, device=said.device)
+        labels = torch.tensor([-1 if one is None else one for one in truth], device=said.device)
+        unknown = labels < 0
+        explained = torch.where(unknown, said, labels)
     empty = torch.zeros(shown.shape[-2:], dtype=torch.bool)
     masks = [empty if r.mask is None else subject.fit_mask(r.mask) for r in found]
     cams = {
         layer: grad_cam(subject.model, images, target, explained)
         for layer, target in layers.items()
     }
-    return _Seen(said, explained, truth, cams, torch.stack(masks).to(images.device))
+    return _Seen(said, explained, truth, cams, torch.stack(masks).to(images.device), unknown)
 
 
 def _scores(
@@ -255,7 +274,7 @@ def _scores(
                 subject.model, images, cam.maps, cam.classes, steps=settings.deletion
             ).scores()
     return {
-        name: torch.where(cam.constant.to(value.device), math.nan, value).cpu()
+        name: torch.where(seen.no_score(layer).to(value.device), math.nan, value).cpu()
         for name, value in scores.items()
     }
 
@@ -271,7 +290,7 @@ def _same_b(
     salient = torch.stack([one >= asked.threshold for one in maps]).any(0)
     cam = seen.cams[layer]
     score = sfd(cam.maps, seen.regions, base=asked.base, shift=asked.shift, salient=salient)
-    gone = cam.constant.to(score.score.device)
+    gone = seen.no_score(layer).to(score.score.device)
     return {
         FIXED: torch.where(gone, math.nan, score.score).cpu(),
         f"{FIXED}:chance": torch.where(gone, math.nan, score.chance).cpu(),
