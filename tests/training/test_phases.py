@@ -15,7 +15,7 @@ from foveate.training.classifier import Classifier
 from foveate.training.launch import processes, share_batch_norms_
 from foveate.training.mixing import Mixing
 from foveate.training.order import BLOCKS_AT_ONCE, EpochSampler, order_of
-from foveate.training.phases import GatesFirst
+from foveate.training.phases import Phases, gates_first
 from foveate.training.ranks import is_main_process, rank
 from foveate.training.schedule import lr_factor, should_stop
 from foveate.training.starting import _classifier_of, start, take_weights_
@@ -61,13 +61,13 @@ def test_gates_learn_first_and_the_base_is_frozen_whole(recipe, base, tmp_path, 
 
 def test_the_second_phase_starts_without_the_momentum_of_the_first(recipe, tmp_path, monkeypatch):
     sizes = []
-    real = GatesFirst.on_train_batch_start
+    real = Phases.on_train_batch_start
 
     def note(self, trainer, module, batch, batch_idx):
         real(self, trainer, module, batch, batch_idx)
         sizes.append(len(trainer.optimizers[0].state))
 
-    monkeypatch.setattr(GatesFirst, "on_train_batch_start", note)
+    monkeypatch.setattr(Phases, "on_train_batch_start", note)
     plan = recipe.changed(**{"model.attention": "se", "train.gates_first": 1, "train.epochs": 2})
     train(plan, tmp_path / "run", progress=False)
     assert sizes[0] == sizes[4] == 0
@@ -78,12 +78,12 @@ def test_a_new_classifier_learns_with_the_gates(recipe, base):
     model = recipe.model.model_copy(update={"attention": "se", "weights": str(base.path)})
     begun = start(model, 3, 32)
     assert begun.fresh == ["fc.bias", "fc.weight"]
-    first = GatesFirst(begun.network, 1, begun.fresh)
-    first._freeze(True)
+    first = gates_first(begun.network, 1, begun.fresh)
+    first._enter(0)
     learning = {name for name, p in begun.network.named_parameters() if p.requires_grad}
     assert {"fc.weight", "fc.bias"} <= learning
     assert all(is_inserted_path(name) or name.startswith("fc.") for name in learning)
-    first._freeze(False)
+    first._enter(1)
     assert all(p.requires_grad for p in begun.network.parameters())
     assert all(module.training for module in begun.network.modules())
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from foveate.training.defaults import default_recipe as default_recipe
     from foveate.training.defaults import default_study as default_study
     from foveate.training.evaluation import evaluate as evaluate
+    from foveate.training.fitting import Interrupted as Interrupted
     from foveate.training.progress import Reporter as Reporter
     from foveate.training.recipe import DataSection as DataSection
     from foveate.training.recipe import ModelSection as ModelSection
@@ -25,12 +26,11 @@ if TYPE_CHECKING:
     from foveate.training.study import Study as Study
     from foveate.training.study import StudyFolder as StudyFolder
     from foveate.training.study import parse_study as parse_study
-    from foveate.training.trainer import Interrupted as Interrupted
     from foveate.training.trainer import train as train
 
 _HOMES = {
     "DataSection": "recipe",
-    "Interrupted": "trainer",
+    "Interrupted": "fitting",
     "ModelSection": "recipe",
     "Recipe": "recipe",
     "Reporter": "progress",

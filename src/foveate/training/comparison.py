@@ -8,10 +8,11 @@ from pathlib import Path
 from foveate.core import Words, expected
 from foveate.core.files import write_json
 from foveate.training.costs import control_width, measure
+from foveate.training.fitting import Interrupted
 from foveate.training.loading import open_data
 from foveate.training.progress import Reporter
 from foveate.training.study import CONTROL, Study, StudyFolder
-from foveate.training.trainer import Interrupted, train
+from foveate.training.trainer import train
 
 
 def run_study(

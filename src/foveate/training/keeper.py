@@ -12,9 +12,9 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from foveate.core import expected
 from foveate.training.checkpoints import keep_previous, second_name
-from foveate.training.classifier import Classifier
 from foveate.training.run_folder import RunFolder
 from foveate.training.schedule import best_of, should_stop
+from foveate.training.trainee import Trainee
 
 # With several processes the clock of the first decides for all, which costs a message.
 _ASK_THE_CLOCK_EVERY = 20
@@ -33,7 +33,7 @@ class Keeper(Checkpoint):  # type: ignore[misc]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave a run alone that had stopped early when it was cut off."""
-        self._end_early(trainer, _classifier(pl_module))
+        self._end_early(trainer, _trainee(pl_module))
 
     def on_train_batch_end(
         self,
@@ -47,13 +47,13 @@ class Keeper(Checkpoint):  # type: ignore[misc]
         batches, every = int(trainer.num_training_batches), trainer.accumulate_grad_batches
         # Half a step cannot be resumed, and the end of the epoch has its own checkpoint.
         if batch_idx + 1 < batches and (batch_idx + 1) % every == 0 and self._is_due(trainer):
-            module = _classifier(pl_module)
+            module = _trainee(pl_module)
             module.within_epoch = True
             self._save_last(trainer)
             module.within_epoch = False
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
-        train = _classifier(trainer.lightning_module).recipe.train
+        train = _trainee(trainer.lightning_module).recipe.train
         step = trainer.global_step
         if train.checkpoint_steps is not None and step % train.checkpoint_steps == 0:
             return True
@@ -61,13 +61,13 @@ class Keeper(Checkpoint):  # type: ignore[misc]
         return train.checkpoint_minutes > 0 and asked and self._time_has_passed(trainer)
 
     def _time_has_passed(self, trainer: pl.Trainer) -> bool:
-        train = _classifier(trainer.lightning_module).recipe.train
+        train = _trainee(trainer.lightning_module).recipe.train
         due = time.monotonic() - self._written >= 60 * train.checkpoint_minutes
         return bool(trainer.strategy.broadcast(due))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what the epoch came to."""
-        module = _classifier(pl_module)
+        module = _trainee(pl_module)
         rows, train = module.rows, module.recipe.train
         if trainer.is_global_zero:
             self.run.write_metrics(rows)
@@ -87,7 +87,7 @@ class Keeper(Checkpoint):  # type: ignore[misc]
         if fresh:
             self._save_last(trainer, is_best)
 
-    def _end_early(self, trainer: pl.Trainer, module: Classifier) -> None:
+    def _end_early(self, trainer: pl.Trainer, module: Trainee) -> None:
         if should_stop(module.recipe.train, module.history):
             trainer.should_stop = True
 
@@ -101,7 +101,7 @@ class Keeper(Checkpoint):  # type: ignore[misc]
             second_name(self.run.best_checkpoint, self.run.last_checkpoint)
         self._written = time.monotonic()
 
-    def _warn_once(self, module: Classifier) -> None:
+    def _warn_once(self, module: Trainee) -> None:
         """Warn of unreadable images and of a loss that is not finite, once each."""
         if module.unreadable and "unreadable" not in self._warned:
             self._warned.add("unreadable")
@@ -121,7 +121,7 @@ class Keeper(Checkpoint):  # type: ignore[misc]
             )
 
 
-def _classifier(module: pl.LightningModule) -> Classifier:
-    if not isinstance(module, Classifier):
-        raise TypeError(expected("Keeper", "a Classifier", type(module).__name__))
+def _trainee(module: pl.LightningModule) -> Trainee:
+    if not isinstance(module, Trainee):
+        raise TypeError(expected("Keeper", "a Trainee", type(module).__name__))
     return module

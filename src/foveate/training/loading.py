@@ -1,8 +1,6 @@
-"""From datasets to batches: an order and an augmentation that depend on nothing but the recipe.
+"""From data sets to batches of classification.
 
-The order of an epoch comes from (seed, epoch), the augmentation of an image from (seed, epoch,
-index). Both use private random states, so they are the same for every network, for every number of
-workers, and after a resume, within an epoch too.
+The augmentation of an image comes from (seed, epoch, index) and uses a random state of its own.
 """
 
 from __future__ import annotations
@@ -10,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import lightning.pytorch as pl
-import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from foveate.core import Words, expected
 from foveate.data import Annotation, ImageDataset, Sample, Unreadable, collate, open_dataset
+from foveate.training.data_module import KeyedData
 from foveate.training.draws import draws_of, mix
-from foveate.training.order import EpochSampler, Key
+from foveate.training.order import Key
 from foveate.training.recipe import DataSection, Recipe
 from foveate.training.transforms import Transform, eval_transform, train_transform
 from foveate.training.workers import Desks, naming
@@ -140,7 +137,7 @@ def as_batch(items: Sequence[Sample | Unreadable]) -> Batch:
     }
 
 
-class ImageData(pl.LightningDataModule):  # type: ignore[misc]
+class ImageData(KeyedData):
     """The images of a recipe for Lightning.
 
     Args:
@@ -148,90 +145,19 @@ class ImageData(pl.LightningDataModule):  # type: ignore[misc]
         data: Datasets (train, val) that are open already; otherwise they are opened here.
     """
 
+    train_set: ImageDataset
+    val_set: ImageDataset
+
     def __init__(
         self, recipe: Recipe, data: tuple[ImageDataset, ImageDataset] | None = None
     ) -> None:
-        super().__init__()
-        self.recipe = recipe
-        self.train_set, self.val_set = data or open_data(recipe.data)
-        self.desks, self.val_desks = (Desks(recipe.data.workers) for _ in range(2))
-        self._resumed: dict[str, Any] | None = None
+        super().__init__(recipe, *(data or open_data(recipe.data)), collate=as_batch)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of the labels."""
-        return self.train_set.classes
+    def learnt(self) -> Transformed:
+        """Return the images of training, augmented."""
+        transform = train_transform(self.recipe.data)
+        return Transformed(self.train_set, transform, self.recipe.seed, self.desks)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return where in the epoch training stands, for a checkpoint."""
-        trainer = self.trainer
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
-        return {
-            "epoch": trainer.current_epoch,
-            "batches": done,
-            "is_whole": done >= trainer.num_training_batches,
-            "processes": trainer.world_size,
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up training where a checkpoint left it.
-
-        Raises:
-            ValueError: If it is within an epoch and was written by another number of processes,
-                which had another order.
-        """
-        self._resumed = state_dict
-        if not state_dict["is_whole"] and state_dict["processes"] != self.trainer.world_size:
-            raise ValueError(
-                expected(
-                    "resuming within an epoch",
-                    f"the {state_dict['processes']} processes that began it",
-                    self.trainer.world_size,
-                    "start as many; checkpoints between epochs take any number",
-                )
-            )
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Return the batches of training, shuffled, the last short one left out."""
-        transform, seed = train_transform(self.recipe.data), self.recipe.seed
-        dataset = Transformed(self.train_set, transform, seed, self.desks)
-        sampler = self._sampler(self.train_set, shuffle=True)
-        if self._resumed is not None:
-            epoch, batches = int(self._resumed["epoch"]), int(self._resumed["batches"])
-            if self._resumed["is_whole"]:
-                epoch, batches = epoch + 1, 0
-            # Worker processes ask for their first batches before Lightning sets the epoch.
-            sampler.start_at(epoch, batches * self.recipe.train.batch_size)
-        return self._loader(dataset, sampler)
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        """Return the batches of evaluation, in order, every image once."""
-        dataset = Transformed(self.val_set, eval_transform(self.recipe.data), None, self.val_desks)
-        return self._loader(dataset, self._sampler(self.val_set, shuffle=False))
-
-    def _sampler(self, dataset: ImageDataset, *, shuffle: bool) -> EpochSampler:
-        trainer = self.trainer
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return EpochSampler(
-            len(dataset),
-            self.recipe.seed,
-            shuffle=shuffle,
-            rank=rank,
-            world=world,
-            blocks=dataset.blocks,
-        )
-
-    def _loader(self, dataset: Transformed, sampler: EpochSampler) -> DataLoader[Any]:
-        size, workers = self.recipe.train.batch_size, self.recipe.data.workers
-        return DataLoader(
-            dataset,
-            batch_size=size,
-            sampler=sampler,
-            num_workers=workers,
-            collate_fn=as_batch,
-            # A short last batch would weigh its images more, and one image breaks batch norm.
-            drop_last=sampler.shuffle and len(sampler) >= size,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(self.recipe.seed),
-        )
+    def judged(self) -> Transformed:
+        """Return the images of evaluation as they are."""
+        return Transformed(self.val_set, eval_transform(self.recipe.data), None, self.val_desks)

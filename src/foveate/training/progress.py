@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from foveate.training.classifier import Classifier
+from foveate.training.trainee import Trainee
 
 REFRESH_SECONDS = 0.2
 
@@ -97,7 +97,11 @@ class Reporter:
     def _numbers(self) -> str:
         if self._row is None:
             return "starting"
-        return f"val top-1 {100 * self._row['val_top1']:.1f} %"
+        return next(
+            f"val {word} {100 * self._row[name]:.1f} %"
+            for name, word in (("val_top1", "top-1"), ("val_ap", "AP"))
+            if name in self._row
+        )
 
     def _describe(self, epoch: int) -> None:
         text = f"{self._head()}, epoch {epoch}/{self._epochs}, {self._numbers()}"
@@ -128,10 +132,10 @@ class ShowProgress(Callback):  # type: ignore[misc]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the numbers of the epoch before."""
-        if isinstance(pl_module, Classifier) and pl_module.rows:
+        if isinstance(pl_module, Trainee) and pl_module.rows:
             self.reporter.epoch(pl_module.rows[-1])
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the numbers of the last epoch."""
-        if isinstance(pl_module, Classifier) and pl_module.rows:
+        if isinstance(pl_module, Trainee) and pl_module.rows:
             self.reporter.epoch(pl_module.rows[-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -12,6 +12,15 @@ from foveate.training.toml import describe_errors, read_toml, write_toml
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+COMMANDS = {
+    "classification": "foveate train, evaluate, compare and explain",
+    "detection": "foveate detect train, evaluate, predict and compare",
+}
+"""What works on the recipes, runs and studies of each task."""
+
+RecipeOf = TypeVar("RecipeOf", bound="Recipe")
 
 
 class Section(BaseModel):
@@ -92,7 +101,8 @@ class TrainSection(Section):
     ``lr_batch``: the linear scaling rule of Goyal et al., arXiv:1706.02677, under which one recipe
     serves any number of devices.
 
-    The course: warm-up, then ``schedule``; a run that is no longer than its warm-up never reaches
+    The course: warm-up, which rises in a line from ``warmup_from`` of the rate, then ``schedule``;
+    a run that is no longer than its warm-up never reaches
     its rate. ``"exponential"`` multiplies by ``gamma`` after every epoch, ``"step"`` at every one
     of the ``milestones``. In the first ``gates_first`` epochs, at a constant rate, only the
     inserted attention and a fresh classifier learn; then the optimizer starts anew, everything
@@ -125,6 +135,7 @@ class TrainSection(Section):
     gamma: float = Field(default=0.1, gt=0, lt=1)
     patience: int = Field(default=5, ge=0)
     warmup_epochs: float = Field(default=0.0, ge=0)
+    warmup_from: float = Field(default=0.0, ge=0, le=1)
     gates_first: int = Field(default=0, ge=0)
     early_stop: int | None = Field(default=None, ge=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -146,6 +157,11 @@ class TrainSection(Section):
     checkpoint_steps: int | None = Field(default=None, ge=1)
     keep_checkpoints: bool = True
     tensorboard: bool = True
+
+    @property
+    def lead_in(self) -> int:
+        """Epochs before those that the schedule counts."""
+        return self.gates_first
 
     @property
     def base_lr(self) -> float:
@@ -171,7 +187,7 @@ class TrainSection(Section):
             raise ValueError('schedule = "step" needs milestones, for example [30, 60]')
         if self.milestones != sorted(set(self.milestones)) or min(self.milestones, default=1) < 1:
             raise ValueError("milestones must be rising epoch numbers from 1")
-        if self.gates_first >= self.epochs:
+        if self.lead_in >= self.epochs:
             raise ValueError(
                 f"gates_first = {self.gates_first} must leave some of the {self.epochs} epochs"
             )
@@ -189,6 +205,8 @@ class Recipe(Section):
         3
     """
 
+    TASK: ClassVar[str] = "classification"
+
     name: str = ""
     seed: int = Field(default=0, ge=0)
     data: DataSection = DataSection()
@@ -205,7 +223,7 @@ class Recipe(Section):
         """Write the recipe as TOML, in one piece or not at all."""
         write_toml(Path(path), self.model_dump(mode="json", exclude_none=True))
 
-    def changed(self, **values: Any) -> Recipe:
+    def changed(self: RecipeOf, **values: Any) -> RecipeOf:
         """Return a validated copy in which dotted keys are replaced.
 
         Example:
@@ -222,25 +240,50 @@ class Recipe(Section):
                 rule = "a key such as train.epochs"
                 raise ValueError(expected("Recipe.changed", rule, key))
             node[last] = value
-        return parse_recipe(tree, "Recipe.changed")
+        return parse_recipe(tree, "Recipe.changed", type(self))
 
 
-def parse_recipe(tree: dict[str, Any], who: str = "Recipe") -> Recipe:
-    """Validate a nested dictionary as a recipe.
+def parse_recipe(
+    tree: dict[str, Any],
+    who: str = "Recipe",
+    kind: type[RecipeOf] = Recipe,  # type: ignore[assignment]
+) -> RecipeOf:
+    """Validate a nested dictionary as a recipe of a task.
 
     Raises:
-        ValueError: Naming each unknown key with its section and the near ones, and each bad value.
+        ValueError: Naming each unknown key with its section and the near ones, and each bad value;
+            or the task of the recipe, if it is another.
     """
+    check_task(tree, who, kind.TASK)
     try:
-        return Recipe.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
-        raise ValueError(describe_errors(error, Recipe, who, "a valid recipe")) from None
+        raise ValueError(describe_errors(error, kind, who, "a valid recipe")) from None
 
 
-def load_recipe(path: str | Path) -> Recipe:
+def check_task(tree: dict[str, Any], who: str, task: str) -> None:
+    """Check that a recipe or a study is of a task; those of classification need not say so.
+
+    Raises:
+        ValueError: If it is of another; the text names the commands that take it.
+    """
+    found = tree.get("task", Recipe.TASK)
+    if found == task:
+        return
+    if found not in COMMANDS:
+        raise ValueError(expected(f"{who}: task", f"one of {list(COMMANDS)}", found))
+    remedy = f"its commands are {COMMANDS[found]}"
+    raise ValueError(expected(who, f"the task {task!r}", found, remedy))
+
+
+def load_recipe(
+    path: str | Path,
+    kind: type[RecipeOf] = Recipe,  # type: ignore[assignment]
+) -> RecipeOf:
     """Read and validate a recipe file.
 
     Args:
+        kind: The recipes of the task.
         path: A TOML file with the tables ``[data]``, ``[model]`` and ``[train]``. A file that
             begins with ``extends = "other.toml"`` (a path seen from its own folder) takes from
             there every key that it does not give itself.
@@ -253,7 +296,7 @@ def load_recipe(path: str | Path) -> Recipe:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(expected("load_recipe", "the path of a TOML file", str(path)))
-    return parse_recipe(_read_tree(path, ()), str(path))
+    return parse_recipe(_read_tree(path, ()), str(path), kind)
 
 
 def _read_tree(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:

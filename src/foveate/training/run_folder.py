@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveate.core import Words, expected
 from foveate.core.files import write_bytes, write_json
@@ -15,17 +15,6 @@ from foveate.training.recipe import Recipe, differences, load_recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-COLUMNS = (
-    "epoch",
-    "lr",
-    "train_loss",
-    "train_top1",
-    "val_loss",
-    "val_top1",
-    "val_top5",
-    "seconds",
-)
 
 
 class RunFolder:
@@ -44,6 +33,9 @@ class RunFolder:
         >>> RunFolder("runs/absent").is_finished
         False
     """
+
+    kind: ClassVar[type[Recipe]] = Recipe
+    """The recipes of its task."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -102,11 +94,11 @@ class RunFolder:
             raise FileNotFoundError(
                 expected("RunFolder", "a folder that holds config.toml", str(self.path))
             )
-        return load_recipe(self.config_path)
+        return load_recipe(self.config_path, self.kind)
 
     @property
     def metrics(self) -> list[dict[str, float]]:
-        """One row per finished epoch, with the columns of ``COLUMNS``; empty before the first."""
+        """One row per finished epoch, by column; empty before the first."""
         if not self.metrics_path.is_file():
             return []
         with self.metrics_path.open(newline="", encoding="utf-8") as handle:
@@ -118,9 +110,11 @@ class RunFolder:
         """Replace the table of epochs, in one step; numbers keep all their digits."""
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(rows[0])
         for row in rows:
-            writer.writerow([int(row["epoch"]), *(repr(float(row[name])) for name in COLUMNS[1:])])
+            writer.writerow(
+                [int(row["epoch"]), *(repr(float(row[name])) for name in [*rows[0]][1:])]
+            )
         write_bytes(self.metrics_path, table.getvalue().encode())
 
     @property

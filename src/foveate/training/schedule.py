@@ -15,10 +15,11 @@ def lr_factor(
     """Return the learning rate of a step as a fraction of the peak.
 
     It is 1 in the epochs of ``gates_first``, from whose end all else counts. Warm-up rises
-    linearly, ``(step + 1) / warmup_steps``. After it, ``constant`` is 1; ``step`` is gamma to the
-    number of milestones (in epochs) passed; ``exponential`` is gamma to the number of epochs;
-    ``cosine`` falls from 1 to 0 over the steps that follow the warm-up; ``plateau`` is gamma to the
-    number of times that the monitored value did not improve for more than ``patience`` epochs.
+    linearly from ``warmup_from`` to 1, which its last step reaches. After it, ``constant`` is 1;
+    ``step`` is gamma to the number of milestones (in epochs) passed; ``exponential`` is gamma to
+    the number of epochs; ``cosine`` falls from 1 to 0 over the steps that follow the warm-up;
+    ``plateau`` is gamma to the number of times that the monitored value did not improve for more
+    than ``patience`` epochs.
 
     Args:
         train: The recipe's section.
@@ -30,13 +31,13 @@ def lr_factor(
         >>> lr_factor(TrainSection(schedule="constant", warmup_epochs=2), step=1, steps_per_epoch=4)
         0.25
     """
-    step -= train.gates_first * steps_per_epoch
+    step -= train.lead_in * steps_per_epoch
     if step < 0:
         return 1.0
-    epoch, epochs = step // steps_per_epoch, train.epochs - train.gates_first
+    epoch, epochs = step // steps_per_epoch, train.epochs - train.lead_in
     warmup = round(train.warmup_epochs * steps_per_epoch)
     if step < warmup:
-        return (step + 1) / warmup
+        return train.warmup_from + (1 - train.warmup_from) * (step + 1) / warmup
     if train.schedule == "cosine":
         total = max(1, epochs * steps_per_epoch - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / total)))
@@ -45,7 +46,7 @@ def lr_factor(
     if train.schedule == "exponential":
         return float(train.gamma**epoch)
     if train.schedule == "plateau":
-        return float(train.gamma ** plateaus(train, history[train.gates_first :]))
+        return float(train.gamma ** plateaus(train, history[train.lead_in :]))
     return 1.0
 
 
@@ -85,7 +86,7 @@ def should_stop(train: TrainSection, history: Sequence[float]) -> bool:
 
     The epochs of ``gates_first`` do not count: what comes after them is another training.
     """
-    counted = history[train.gates_first :]
+    counted = history[train.lead_in :]
     if train.early_stop is None or not counted:
         return False
     return len(counted) - 1 - best_of(train, counted) >= train.early_stop

@@ -6,14 +6,21 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch.utils.data import get_worker_info
 
 from foveate.core import Words, expected
-from foveate.data import ImageDataset
 
 _NOTHING = -1
+
+
+class Named(Protocol):
+    """A data set that can name its images."""
+
+    def name_of(self, index: int) -> str:
+        """Return the name of an image."""
 
 
 class Desks:
@@ -43,7 +50,7 @@ class Desks:
 
 
 @contextlib.contextmanager
-def naming(dataset: ImageDataset, index: int) -> Iterator[None]:
+def naming(dataset: Named, index: int) -> Iterator[None]:
     """Name the image in whatever goes wrong inside, beyond what makes an image unreadable.
 
     Raises:
@@ -60,7 +67,7 @@ def naming(dataset: ImageDataset, index: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told_by(desks: Sequence[Desks], datasets: Sequence[ImageDataset]) -> Iterator[None]:
+def told_by(desks: Sequence[Desks], datasets: Sequence[Named]) -> Iterator[None]:
     """Turn the death of a worker process into an error that names the image it was reading.
 
     Args:
@@ -85,9 +92,7 @@ def told_by(desks: Sequence[Desks], datasets: Sequence[ImageDataset]) -> Iterato
         raise
 
 
-def _obituary(
-    numbers: str, reason: str, desks: Sequence[Desks], datasets: Sequence[ImageDataset]
-) -> str:
+def _obituary(numbers: str, reason: str, desks: Sequence[Desks], datasets: Sequence[Named]) -> str:
     names = []
     for number in numbers.split(","):
         for desk, dataset in zip(desks, datasets, strict=True):
