@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from foveate.core import Words, expected
 from foveate.core.files import write_json
@@ -11,8 +13,11 @@ from foveate.training.costs import control_width, measure
 from foveate.training.fitting import Interrupted
 from foveate.training.loading import open_data
 from foveate.training.progress import Reporter
+from foveate.training.run_folder import RunFolder
 from foveate.training.study import CONTROL, Study, StudyFolder
 from foveate.training.trainer import train
+
+FolderOf = TypeVar("FolderOf", bound=StudyFolder)
 
 
 def run_study(
@@ -48,20 +53,47 @@ def run_study(
         >>> run_study(Study(attentions=["none", "se"], seeds=1), "out")  # doctest: +SKIP
         StudyFolder('out')
     """
-    target = StudyFolder(folder)
+    work = Work(open_data, measure, train)
+    return run_in(StudyFolder(folder), study, work, resume, remeasure, progress)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a task does for a study.
+
+    Attributes:
+        open_data: Opens the images, train and val, of the data section of a recipe.
+        measure: As ``costs.measure``: counts and times the networks.
+        train: As ``train``: trains one of them.
+    """
+
+    open_data: Callable[[Any], tuple[Any, Any]]
+    measure: Callable[..., dict[str, dict[str, Any]]]
+    train: Callable[..., RunFolder]
+
+
+def run_in(
+    target: FolderOf,
+    study: Study,
+    work: Work,
+    resume: bool = True,
+    remeasure: bool = False,
+    progress: bool | Reporter = True,
+) -> FolderOf:
+    """Run a study of any task in its folder; the arguments are those of ``run_study``."""
     target.check(study, resume=resume)
     if target.is_finished and not remeasure:
         return target
     try:
-        return _run(study, target, remeasure, progress)
+        return _run(study, target, work, remeasure, progress)
     except KeyboardInterrupt:
         raise Interrupted(_how_to_go_on(study, target)) from None
 
 
 def _run(
-    study: Study, target: StudyFolder, remeasure: bool, progress: bool | Reporter
-) -> StudyFolder:
-    data = open_data(study.recipe.data)
+    study: Study, target: FolderOf, work: Work, remeasure: bool, progress: bool | Reporter
+) -> FolderOf:
+    data = work.open_data(study.recipe.data)
     classes = len(data[0].classes)
     width, reason = control_width(study, classes) if study.control else (None, "")
     labels = [label for label in study.labels if label != CONTROL or width is not None]
@@ -76,7 +108,7 @@ def _run(
         # Costs come first: what cannot be counted or timed shows before hours of training.
         if remeasure or not target.costs:
             reporter.note("measuring parameters, operations and latency")
-            costs = measure(study, classes, width, reason)
+            costs = work.measure(study, classes, width, reason)
             # Only now: a study that cannot run leaves no folder that would refuse its correction.
             target.start(study)
             write_json(target.costs_path, costs)
@@ -88,7 +120,7 @@ def _run(
                 run.check(recipe, resume=True)
                 reporter.end("finished before")
                 continue
-            train(recipe, run.path, resume=True, progress=reporter, data=data)
+            work.train(recipe, run.path, resume=True, progress=reporter, data=data)
             reporter.end()
 
     _with_reporter(run_all, progress, epochs * len(recipes), len(recipes))

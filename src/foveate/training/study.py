@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from foveate.attention import attention_spec, check_options, list_attentions
 from foveate.core import Words, expected
-from foveate.training.recipe import Recipe, Section, differences
+from foveate.training.recipe import Recipe, Section, check_task, differences
 from foveate.training.run_folder import RunFolder
 from foveate.training.toml import describe_errors, read_toml, write_toml
+
+StudyOf = TypeVar("StudyOf", bound="Study")
 
 PLAIN = "none"
 CONTROL = "wider"
@@ -87,6 +89,8 @@ class Study(Section):
         >>> Study(attentions=["none", "se"], seeds=2, control=False).labels
         ['none', 'se']
     """
+
+    TASK: ClassVar[str] = Recipe.TASK
 
     name: str = ""
     attentions: list[str] = Field(default_factory=lambda: [PLAIN, "das", "se"], min_length=1)
@@ -215,16 +219,21 @@ def _label_problem(label: str, study: Study) -> str:
     return ""
 
 
-def parse_study(tree: dict[str, Any], who: str = "Study") -> Study:
-    """Validate a nested dictionary as a study.
+def parse_study(
+    tree: dict[str, Any],
+    who: str = "Study",
+    kind: type[StudyOf] = Study,  # type: ignore[assignment]
+) -> StudyOf:
+    """Validate a nested dictionary as a study of a task.
 
     Raises:
-        ValueError: Naming every unknown key and bad value.
+        ValueError: Naming every unknown key and bad value; or the task, if it is another.
     """
+    check_task(tree, who, kind.TASK)
     try:
-        return Study.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
-        raise ValueError(describe_errors(error, Study, who, "a valid study")) from None
+        raise ValueError(describe_errors(error, kind, who, "a valid study")) from None
 
 
 class StudyFolder:
@@ -233,6 +242,11 @@ class StudyFolder:
     Args:
         path: The folder; it need not exist yet.
     """
+
+    kind: ClassVar[type[Study]] = Study
+    """The studies of its task."""
+    runs_kind: ClassVar[type[RunFolder]] = RunFolder
+    """The runs of its task."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -261,7 +275,7 @@ class StudyFolder:
             raise FileNotFoundError(
                 expected("StudyFolder", "a folder that holds study.toml", str(self.path))
             )
-        return parse_study(read_toml(self.study_path), str(self.study_path))
+        return parse_study(read_toml(self.study_path), str(self.study_path), self.kind)
 
     @property
     def labels(self) -> list[str]:
@@ -281,7 +295,7 @@ class StudyFolder:
 
     def run(self, label: str, seed: int) -> RunFolder:
         """Return the folder of one run."""
-        return RunFolder(self.path / "runs" / f"{label}-seed{seed}")
+        return self.runs_kind(self.path / "runs" / f"{label}-seed{seed}")
 
     def runs(self, label: str) -> list[RunFolder]:
         """Return the folders of a label's runs, in the order of the seeds."""
