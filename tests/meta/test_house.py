@@ -30,6 +30,7 @@ RUNGS = {
     "export": 6,
     "bench": 6,
     "detection": 7,
+    "integrations": 7,
     "report": 8,
     "paper": 9,
     "cli": 10,
