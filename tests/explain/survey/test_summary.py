@@ -1,12 +1,14 @@
 """The summary of a table: means, seeds, chance and tests against numbers by hand."""
 
 import math
+from weakref import WeakSet
 
 import pytest
 
 from foveate.explain.statistics import bootstrap, paired
 from foveate.explain.survey import summarize
-from foveate.explain.survey.ledger import Ledger
+from foveate.explain.survey import summary as module
+from foveate.explain.survey.ledger import Ledger, read_rows
 from foveate.explain.survey.summary import OVER
 
 # By network, seed and image: sfd.
@@ -95,6 +97,27 @@ def test_a_network_without_any_score_is_told_as_nothing(tmp_path):
     das = found["scores"]["stage4"]["sfd"]["das"]
     assert das["mean"] is None and das["count"] == 0 and das["chance"] is None
     assert found["against"]["stage4"]["sfd"]["das"]["p"] is None
+
+
+def test_a_long_table_is_read_row_by_row(folder, monkeypatch):
+    class Row(dict):
+        __hash__ = object.__hash__
+
+    alive, most = WeakSet(), []
+
+    def reading(path):
+        for row in read_rows(path):
+            one = Row(row)
+            del row
+            alive.add(one)
+            most.append(len(alive))
+            yield one
+            del one
+
+    want = summarize(folder, "none")
+    monkeypatch.setattr(module, "read_rows", reading)
+    assert summarize(folder, "none") == want
+    assert len(most) >= 12 and max(most) <= 3, "rows are text, which takes ten times their numbers"
 
 
 def test_what_cannot_be_summarized_is_said(folder, tmp_path):

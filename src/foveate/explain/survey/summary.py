@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +46,14 @@ def summarize(folder: str | Path, base: str | None = None) -> dict[str, Any]:
         ValueError: If the table is empty, or holds no such base.
     """
     place = Path(folder) / "scores.csv"
-    rows = list(read_rows(place))
-    if not rows:
+    axes = _axes(place)
+    networks, layers, seeds = list(axes.seeds), list(axes.layers), axes.seeds
+    if not networks:
         rule = "a table with at least one image"
         raise ValueError(expected("summarize", rule, Words(f"none in {place}")))
-    networks = list(dict.fromkeys(row["network"] for row in rows))
-    layers = list(dict.fromkeys(row["layer"] for row in rows))
     if base is not None and base not in networks:
         raise ValueError(expected("summarize", f"one of the networks {networks}", base))
-    images = {index: turn for turn, index in enumerate(dict.fromkeys(r["index"] for r in rows))}
-    seeds = {
-        name: list(dict.fromkeys(row["seed"] for row in rows if row["network"] == name))
-        for name in networks
-    }
-    names = [name for name in rows[0] if name not in KEYS]
+    images, names = axes.images, axes.names
     cube = {
         (layer, network): np.full((len(names), len(seeds[network]), len(images)), math.nan)
         for layer in layers
@@ -67,7 +61,7 @@ def summarize(folder: str | Path, base: str | None = None) -> dict[str, Any]:
     }
     flags: dict[tuple[str, str], Counter[str]] = {key: Counter() for key in cube}
     right: dict[str, list[bool]] = {name: [] for name in networks}
-    for row in rows:
+    for row in read_rows(place):
         key = row["layer"], row["network"]
         where = seeds[row["network"]].index(row["seed"]), images[row["index"]]
         cube[key][:, where[0], where[1]] = [as_number(row[name]) for name in names]
@@ -113,6 +107,29 @@ def summarize(folder: str | Path, base: str | None = None) -> dict[str, Any]:
                     if network != base
                 }
     return tree
+
+
+@dataclass
+class _Axes:
+    """What a table is about, each in the order of its first row."""
+
+    seeds: dict[str, list[str]] = field(default_factory=dict)
+    layers: dict[str, None] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+
+
+def _axes(place: Path) -> _Axes:
+    """Go through a table once, row by row: it may be longer than what fits into memory as text."""
+    found = _Axes()
+    for row in read_rows(place):
+        found.names = found.names or [name for name in row if name not in KEYS]
+        found.layers.setdefault(row["layer"])
+        found.images.setdefault(row["index"], len(found.images))
+        seeds = found.seeds.setdefault(row["network"], [])
+        if row["seed"] not in seeds:
+            seeds.append(row["seed"])
+    return found
 
 
 def _with_gain(names: list[str], cube: dict[tuple[str, str], Floats]) -> list[str]:
