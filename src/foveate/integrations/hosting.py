@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from foveate.attention import attention_spec
 from foveate.attention.where import parse_where
-from foveate.core import check_flag, check_positive_int, expected
+from foveate.core import check_flag, check_sides, expected
 from foveate.surgery import insert_, stage_ends
 from foveate.surgery.holder import iter_inserted
 from foveate.surgery.sites import Sites
@@ -30,7 +30,7 @@ def host_gates_(
     where: Sites | None = None,
     *,
     stages: Sequence[bool] | None = None,
-    size: int = 224,
+    size: Sequence[int] = (3, 224, 224),
     **options: Any,
 ) -> nn.Module:
     """Insert an attention into a backbone by :func:`foveate.insert_`, in place; return it.
@@ -46,7 +46,7 @@ def host_gates_(
         where: As in :func:`foveate.insert_`.
         stages: Whether each stage is meant, one bool for each; None for all, or for those that
             ``where`` names.
-        size: Height and width in pixels of the image that the backbone is run on once.
+        size: Channels, height and width in pixels of the image that the backbone is run on once.
         **options: ``start``, ``position`` and ``host`` of :func:`foveate.insert_`, and options of
             the attention.
 
@@ -61,9 +61,10 @@ def host_gates_(
         >>> [path for path, _ in iter_inserted(net)]
         ['layer3.1.foveate', 'layer4.1.foveate']
     """
-    side = check_positive_int(_WHO, "size", size)
-    image = default_example(backbone)
-    example = image.new_zeros(1, image.shape[1], side, side)
+    shape = check_sides(_WHO, "size", size)
+    if len(shape) != 3:
+        raise ValueError(expected(_WHO, "size as (channels, height, width)", tuple(size)))
+    example = default_example(backbone).new_zeros(1, *shape)
     if stages is not None:
         where = _of_stages(backbone, attention, where, stages, example)
     insert_(backbone, attention, where, example=example, **options)
