@@ -10,7 +10,7 @@ import pytest
 
 from foveate.attention import list_attentions
 from foveate.cli import main
-from foveate.cli.compare import _options, _seeds, _slug, _variants, _where
+from foveate.cli._words import options_of, seeds_of, slug, variants_of, where_of
 
 pytest.importorskip("lightning")
 TINY = shlex.split(
@@ -149,22 +149,22 @@ def test_a_missing_study_is_named(tmp_path, capsys):
 
 
 def test_words_are_read():
-    assert _seeds("3") == 3 and _seeds("3,5") == [3, 5] and _seeds("7,") == [7]
-    assert _options(["das.alpha=0.1", "das.rounding=ceil", "se.reduction=8"]) == {
+    assert seeds_of("3") == 3 and seeds_of("3,5") == [3, 5] and seeds_of("7,") == [7]
+    assert options_of(["das.alpha=0.1", "das.rounding=ceil", "se.reduction=8"]) == {
         "das": {"alpha": 0.1, "rounding": "ceil"},
         "se": {"reduction": 8},
     }
-    assert _variants(["a=das", "b = das : alpha=0.1, rounding=ceil,map_size=[7,7]"]) == {
+    assert variants_of(["a=das", "b = das : alpha=0.1, rounding=ceil,map_size=[7,7]"]) == {
         "a": {"attention": "das", "options": {}},
         "b": {
             "attention": "das",
             "options": {"alpha": 0.1, "rounding": "ceil", "map_size": [7, 7]},
         },
     }
-    moved = _variants(["last=das:where=layer4", 'two=se:where=["layer3","layer4"]'])
+    moved = variants_of(["last=das:where=layer4", 'two=se:where=["layer3","layer4"]'])
     assert moved["last"] == {"attention": "das", "options": {}, "where": ["layer4"]}
     assert moved["two"]["where"] == ["layer3", "layer4"]
-    assert _where("stages") == "stages" and _where("layer?,stem") == ["layer?", "stem"]
-    assert _slug("torchvision/resnet18") == "resnet18"
-    assert _slug("fashion-mnist:/some/where") == "fashion-mnist"
-    assert _slug("/photos/my cats/") == "my-cats"
+    assert where_of("stages") == "stages" and where_of("layer?,stem") == ["layer?", "stem"]
+    assert slug("torchvision/resnet18") == "resnet18"
+    assert slug("fashion-mnist:/some/where") == "fashion-mnist"
+    assert slug("/photos/my cats/") == "my-cats"

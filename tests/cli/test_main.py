@@ -14,6 +14,12 @@ import typer
 import foveate.cli as cli
 
 COMMANDS = sorted(cli.commands())
+GROUPS = cli.groups()
+SPOKEN = [
+    *COMMANDS,
+    *GROUPS,
+    *(f"{name} {word}" for name, group in GROUPS.items() for word in cli.commands(group)),
+]
 LIGHT = {"__future__", "typer", *sys.stdlib_module_names}
 
 
@@ -21,13 +27,13 @@ def test_the_help_names_every_command(foveate):
     code, out, _ = foveate("--help")
     assert code == 0
     listed = [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()]
-    assert listed == COMMANDS
+    assert listed == [*COMMANDS, *GROUPS]
     assert {"compare", "evaluate", "list", "scenes", "train"} <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", SPOKEN)
 def test_the_help_of_each_command_shows_an_example_on_one_line(foveate, name):
-    code, out, _ = foveate(name, "--help")
+    code, out, _ = foveate(*name.split(), "--help")
     assert code == 0
     examples = [line for line in out.splitlines() if line.strip().startswith(f"foveate {name} ")]
     assert examples, out
@@ -41,7 +47,7 @@ def top_level_imports(path):
             yield node.module
 
 
-@pytest.mark.parametrize("path", sorted(Path(cli.__file__).parent.glob("*.py")), ids=str)
+@pytest.mark.parametrize("path", sorted(Path(cli.__file__).parent.rglob("*.py")), ids=str)
 def test_command_modules_import_nothing_heavy_at_their_top(path):
     heavy = [
         name

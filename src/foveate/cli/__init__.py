@@ -1,4 +1,4 @@
-"""The command line: each file of this folder is a command of the same name.
+"""The command line: each file of this folder is a command of the same name, a folder a group.
 
 Command modules import nothing heavy at their top, so ``foveate --help`` answers at once.
 """
@@ -14,6 +14,7 @@ import pkgutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -22,38 +23,63 @@ ERRORS = (ValueError, TypeError, ImportError, OSError)
 INTERRUPTED = 130
 
 
-def commands() -> dict[str, Callable[..., Any]]:
+def commands(group: ModuleType | None = None) -> dict[str, Callable[..., Any]]:
     """Return the commands by name: in module ``name``, the function ``name`` or ``name_``.
+
+    Args:
+        group: The package whose modules they are; by default this one.
 
     Raises:
         ImportError: If a module holds no such function.
     """
+    package = group or sys.modules[__name__]
     found: dict[str, Callable[..., Any]] = {}
-    for info in pkgutil.iter_modules(__path__):
-        if info.name.startswith("_"):
+    for info in pkgutil.iter_modules(package.__path__):
+        if info.name.startswith("_") or info.ispkg:
             continue
-        module = importlib.import_module(f"{__name__}.{info.name}")
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
         function = getattr(module, info.name, None) or getattr(module, f"{info.name}_", None)
         if not callable(function):
-            raise ImportError(f"foveate.cli.{info.name} expects a function {info.name}; got none")
+            raise ImportError(f"{module.__name__} expects a function {info.name}; got none")
         found[info.name] = function
     return found
 
 
+def groups() -> dict[str, ModuleType]:
+    """Return the groups of commands by name: the packages of this folder."""
+    return {
+        info.name: importlib.import_module(f"{__name__}.{info.name}")
+        for info in pkgutil.iter_modules(__path__)
+        if info.ispkg
+    }
+
+
 def build() -> typer.Typer:
     """Assemble the command line."""
+    app = _assembled(
+        "foveate",
+        "Deformable attention gates (DAS) and their rivals in any convolutional network.",
+        commands(),
+    )
+    app.callback()(_options)
+    for name, package in groups().items():
+        app.add_typer(_assembled(name, help_of(package), commands(package)))
+    return app
+
+
+def _assembled(name: str, text: str, found: dict[str, Callable[..., Any]]) -> typer.Typer:
+    """Make an application of commands."""
     app = typer.Typer(
-        name="foveate",
-        help="Deformable attention gates (DAS) and their rivals in any convolutional network.",
+        name=name,
+        help=text,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_options)
-    for name, function in commands().items():
-        app.command(name=name, help=help_of(function))(guarded(function))
+    for word, function in found.items():
+        app.command(name=word, help=help_of(function))(guarded(function))
     return app
 
 
@@ -82,7 +108,7 @@ def _options(
     """Take the options that stand before a command."""
 
 
-def help_of(function: Callable[..., Any]) -> str:
+def help_of(function: Callable[..., Any] | ModuleType) -> str:
     """Return a docstring as help text, with indented paragraphs (examples) kept as they are."""
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     # A line with \b alone tells click to leave the line breaks of a paragraph.

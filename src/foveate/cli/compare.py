@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -90,6 +89,7 @@ def compare(
         foveate compare scenes --model resnet18 --attentions none,das,se --seeds 3
         foveate compare scenes --attentions none,das --variant das-thin=das:alpha=0.02
     """
+    from foveate.cli._words import options_of, seeds_of, slug, variants_of, where_of, words
     from foveate.cli.report import show
     from foveate.report import write_report
     from foveate.training import default_recipe, default_study, load_recipe, run_study
@@ -102,7 +102,7 @@ def compare(
         "data.limit_val": limit_val,
         "model.name": model,
         "model.stem": stem,
-        "model.where": _where(where),
+        "model.where": where_of(where),
         "model.start": start,
         "model.pretrained": pretrained,
         "train.epochs": epochs,
@@ -114,13 +114,13 @@ def compare(
     study = default_study(
         base.data.source,
         base,
-        attentions=_words(attentions),
-        seeds=_seeds(seeds),
+        attentions=words(attentions),
+        seeds=seeds_of(seeds),
         control=control,
-        options=_options(option or []),
-        variants=_variants(variant or []),
+        options=options_of(option or []),
+        variants=variants_of(variant or []),
     )
-    folder = out or Path("runs") / f"compare-{_slug(base.data.source)}-{_slug(base.model.name)}"
+    folder = out or Path("runs") / f"compare-{slug(base.data.source)}-{slug(base.model.name)}"
     run_study(study, folder, resume=resume, remeasure=remeasure, progress=not quiet)
     if explain and not _is_explained(folder, images, scored):
         write_report(folder)  # Should this fail, the numbers are there all the same.
@@ -175,85 +175,6 @@ def _asked(out: Path) -> object:
         return json.loads((out / "asked.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _seeds(text: str) -> int | list[int]:
-    """Read ``3`` as a number of seeds and ``3,5`` or ``3,`` as a list of them.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    from foveate.core import expected
-
-    try:
-        return [int(word) for word in _words(text)] if "," in text else int(text)
-    except ValueError:
-        raise ValueError(expected("--seeds", "a number, or numbers with commas", text)) from None
-
-
-def _where(text: str | None) -> str | list[str] | None:
-    from foveate.surgery import is_where
-
-    return text if text is None or is_where(text) else _words(text)
-
-
-def _options(pairs: list[str]) -> dict[str, dict[str, Any]]:
-    """Read ``das.alpha=0.1`` as ``{"das": {"alpha": 0.1}}``.
-
-    Raises:
-        ValueError: If a pair has another form.
-    """
-    from foveate.core import expected
-    from foveate.training.toml import parse_value
-
-    found: dict[str, dict[str, Any]] = {}
-    for text in pairs:
-        key, equals, value = text.partition("=")
-        name, dot, option = key.strip().partition(".")
-        if not (equals and dot and name and option):
-            remedy = "for example --option das.alpha=0.1"
-            raise ValueError(expected("--option", "NAME.KEY=VALUE", text, remedy))
-        found.setdefault(name, {})[option] = parse_value(value.strip())
-    return found
-
-
-def _variants(texts: list[str]) -> dict[str, dict[str, Any]]:
-    """Read ``thin=das:alpha=0.02,rounding=ceil`` as a label and what it stands for, each once.
-
-    Raises:
-        ValueError: If one has another form, or a label comes twice.
-    """
-    from foveate.core import expected
-    from foveate.training.toml import parse_value
-
-    found: dict[str, dict[str, Any]] = {}
-    for text in texts:
-        label, equals, rest = text.partition("=")
-        label, (name, colon, listed) = label.strip(), rest.partition(":")
-        # A comma parts options only before the next KEY=, so that lists keep theirs.
-        pairs = re.split(r",(?=\s*\w+\s*=)", listed) if colon else []
-        if not (label and equals and name.strip() and all("=" in pair[1:] for pair in pairs)):
-            remedy = "for example --variant das-thin=das:alpha=0.02"
-            raise ValueError(expected("--variant", "LABEL=NAME:KEY=VALUE,...", text, remedy))
-        if label in found:
-            raise ValueError(expected("--variant", "every label once", label))
-        parted = (pair.partition("=") for pair in pairs)
-        options = {key.strip(): parse_value(value.strip()) for key, _, value in parted}
-        found[label] = {"attention": name.strip(), "options": options}
-        if "where" in options:
-            where = options.pop("where")
-            found[label]["where"] = _where(where) if isinstance(where, str) else where
-    return found
-
-
-def _slug(text: str) -> str:
-    """A short name for a folder: the end of a path, without what file systems dislike."""
-    tail = Path(text.split(":")[0]).name or text
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", tail).strip("-.") or "data"
 
 
 def _tell(text: str, quiet: bool) -> None:

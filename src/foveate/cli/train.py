@@ -49,25 +49,13 @@ def train(
         torchrun --nproc-per-node 8 -m foveate train recipes/imagenet/resnet50-das.toml \
           --data /data/imagenet
     """
-    from foveate.core import expected
-    from foveate.training import load_recipe
+    from foveate.cli._recipes import chosen_recipe
+    from foveate.training import Recipe
     from foveate.training import train as run_training
     from foveate.training.ranks import is_main_process
 
-    changes = dict(_pair(text) for text in change or [])
-    if seed is not None:
-        changes["seed"] = seed
-    if recipe.is_dir():
-        if out is not None:
-            raise ValueError(expected("train", "either a run folder or --out", f"{recipe}, {out}"))
-        out, source = recipe, recipe / "config.toml"
-    else:
-        source = recipe
-    plan = load_recipe(source)
-    if data is not None:
-        changes.setdefault("data.source", source_at(plan.data.source, data))
-    plan = plan.changed(**changes)
-    folder = out or Path("runs") / f"{plan.name or recipe.stem}-seed{plan.seed}"
+    place = None if data is None else lambda source: source_at(source, str(data))
+    plan, folder = chosen_recipe(recipe, Recipe, out, seed, change or [], place)
     run = run_training(plan, folder, resume=resume, progress=not quiet)
     if run.result is not None and is_main_process():
         typer.echo(summary(run.result))
@@ -99,19 +87,3 @@ def summary(result: dict[str, Any]) -> str:
         lines.append(f"unreadable images, left out: {len(unreadable)}")
         lines += [f"  {entry['name']}: {entry['reason']}" for entry in unreadable]
     return "\n".join(lines)
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    """Split KEY=VALUE; the value is TOML, or a plain string where it is none.
-
-    Raises:
-        ValueError: If there is no "=".
-    """
-    from foveate.core import expected
-    from foveate.training.toml import parse_value
-
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        remedy = "for example --set train.epochs=3"
-        raise ValueError(expected("--set", "KEY=VALUE", text, remedy))
-    return key.strip(), parse_value(value.strip())
