@@ -15,6 +15,12 @@ def test_warm_up_rises_linearly_and_reaches_the_peak():
     assert values[10:] == [1.0, 1.0]
 
 
+def test_warm_up_counts_steps_and_starts_where_it_is_told_to():
+    train = TrainSection(schedule="constant", warmup_steps=4, warmup_from=0.2, warmup_epochs=3)
+    factors = [lr_factor(train, step, steps_per_epoch=3) for step in range(6)]
+    assert factors == pytest.approx([0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
+
+
 def test_cosine_falls_from_one_to_zero_over_what_follows_the_warm_up():
     train = TrainSection(epochs=5, schedule="cosine", warmup_epochs=1)
     assert lr_factor(train, 4, 4) == 1.0

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from foveate.accounting import count
-from foveate.accounting.latency import latency
+from foveate.accounting.latency import Timing, latency
 from foveate.models import widen_to
 from foveate.training import environment
 from foveate.training.quiet import quiet, seeded
@@ -111,24 +111,36 @@ def _time(
             warmup=settings.warmup,
             seconds=settings.seconds,
         )
-        for label, timing in timings.items():
-            rounds[mode] = timing.rounds
-            costs[label] |= {
-                f"{mode}_ms": timing.ms,
-                f"{mode}_ratio": timing.ratio,
-                f"{mode}_ratio_low": timing.low,
-                f"{mode}_ratio_high": timing.high,
-            }
+        rounds[mode] = note_times(costs, mode, timings)
+    return conditions_of(study, rounds)
+
+
+def note_times(
+    costs: Mapping[str, dict[str, Any]], mode: str, timings: Mapping[str, Timing]
+) -> int:
+    """Add the timings of a mode to the costs of each label; return how many rounds there were."""
+    for label, timing in timings.items():
+        costs[label] |= {
+            f"{mode}_ms": timing.ms,
+            f"{mode}_ratio": timing.ratio,
+            f"{mode}_ratio_low": timing.low,
+            f"{mode}_ratio_high": timing.high,
+        }
+    return next(iter(timings.values())).rounds
+
+
+def conditions_of(study: Study, rounds: Mapping[str, int]) -> dict[str, Any]:
+    """Return how a study was timed, with the rounds of each mode."""
     return {
         "threads": torch.get_num_threads(),
         "device": "cpu",
-        "batch": settings.batch,
-        "size": size,
+        "batch": study.latency.batch,
+        "size": study.recipe.data.size,
         "machine": environment.processor(),
         "cores": environment.machine()["cores"],
         "torch": torch.__version__,
         "commit": environment.commit(),
-        "repeats": rounds,
+        "repeats": dict(rounds),
         "statistic": STATISTIC,
         "measured": environment.timestamp(),
     }

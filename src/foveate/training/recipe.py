@@ -101,9 +101,9 @@ class TrainSection(Section):
     ``lr_batch``: the linear scaling rule of Goyal et al., arXiv:1706.02677, under which one recipe
     serves any number of devices.
 
-    The course: warm-up, which rises in a line from ``warmup_from`` of the rate, then ``schedule``;
-    a run that is no longer than its warm-up never reaches
-    its rate. ``"exponential"`` multiplies by ``gamma`` after every epoch, ``"step"`` at every one
+    The course: warm-up (``warmup_epochs``, or ``warmup_steps`` of the optimizer), which rises in a
+    line from ``warmup_from`` of the rate, then ``schedule``; a run that is no longer than its
+    warm-up never reaches its rate. ``"exponential"`` multiplies by ``gamma`` after every epoch, ``"step"`` at every one
     of the ``milestones``. In the first ``gates_first`` epochs, at a constant rate, only the
     inserted attention and a fresh classifier learn; then the optimizer starts anew, everything
     learns, and the schedule runs over the epochs that are left. That is for a base that starts from
@@ -135,6 +135,7 @@ class TrainSection(Section):
     gamma: float = Field(default=0.1, gt=0, lt=1)
     patience: int = Field(default=5, ge=0)
     warmup_epochs: float = Field(default=0.0, ge=0)
+    warmup_steps: int | None = Field(default=None, ge=1)
     warmup_from: float = Field(default=0.0, ge=0, le=1)
     gates_first: int = Field(default=0, ge=0)
     early_stop: int | None = Field(default=None, ge=1)
@@ -189,7 +190,8 @@ class TrainSection(Section):
             raise ValueError("milestones must be rising epoch numbers from 1")
         if self.lead_in >= self.epochs:
             raise ValueError(
-                f"gates_first = {self.gates_first} must leave some of the {self.epochs} epochs"
+                f"the {self.lead_in} epochs before the schedule (gates_first, warm_start) must"
+                f" leave some of the {self.epochs} epochs"
             )
         return self
 

@@ -35,7 +35,7 @@ def lr_factor(
     if step < 0:
         return 1.0
     epoch, epochs = step // steps_per_epoch, train.epochs - train.lead_in
-    warmup = round(train.warmup_epochs * steps_per_epoch)
+    warmup = train.warmup_steps or round(train.warmup_epochs * steps_per_epoch)
     if step < warmup:
         return train.warmup_from + (1 - train.warmup_from) * (step + 1) / warmup
     if train.schedule == "cosine":
