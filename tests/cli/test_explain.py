@@ -118,6 +118,15 @@ def test_loose_images_are_explained_and_unreadable_ones_listed(foveate, runs, ph
     assert len(found["pictures"]) == 3 and (out / "viewer.html").is_file()
 
 
+def test_images_of_which_none_can_be_read_end_in_one_line(foveate, runs, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"not an image")
+    code, _, errors = foveate(
+        "explain", runs / "gated", tmp_path / "a.png", "--quiet", "--out", tmp_path / "out"
+    )
+    assert code == 1 and "at least one image that can be read; got none of 1" in errors
+    assert "a.png" in errors and not (tmp_path / "out" / "explain.json").exists()
+
+
 def test_masks_drawn_by_hand_are_regions(foveate, runs, photos, tmp_path):
     masks, out = tmp_path / "masks", tmp_path / "out"
     masks.mkdir()
@@ -197,6 +206,8 @@ def test_the_study_of_sfd_stands_beside_the_published_scores(foveate, runs, tmp_
     rows = json.loads(printed)["rows"]
     assert [row.get("here") for row in rows] == [None, None, "mine"]
     assert rows[2]["sfd"]["das"]["mean"] == mean
+    code, printed, _ = foveate("paper", "sfd", "--runs", out, "--format", "json")
+    assert json.loads(printed)["rows"][2]["here"] == "mine"
     code, printed, _ = foveate("paper", "sfd", "--runs", runs)
     assert code == 0 and "not run" in printed
 

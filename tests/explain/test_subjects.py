@@ -107,4 +107,22 @@ def test_no_network_is_compared_with_itself(folder):
     one = open_subjects(folder / "one", device="cpu")
     with pytest.raises(ValueError, match="networks of different names; got 'one'"):
         told_apart([one, one])
-    assert len(told_apart([one, open_subjects(folder / "study", device="cpu")])) == 5
+    study = open_subjects(folder / "study", device="cpu")
+    assert len(told_apart([one, study])) == 5
+    # A run that is called as a network of the study would count as one more of its seeds.
+    lonely = [Subject("das", one[0].model, one[0].data)]
+    with pytest.raises(ValueError, match="rename its folder"):
+        told_apart([study, lonely])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_images_are_of_the_kind_of_the_weights(dtype):
+    one = Subject("x", torch.nn.Conv2d(3, 2, 3).to(dtype), DataSection(size=8))
+    assert one.blank().dtype == dtype and one.model(one.blank()).dtype == dtype
+    assert Subject("y", torch.nn.Identity(), DataSection(size=8)).blank().dtype == torch.float32
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nowhere", "cpu:x"])
+def test_a_device_that_is_not_there_is_said(folder, device):
+    with pytest.raises(ValueError, match=rf"--device expects a device .* got {device} \("):
+        open_subjects(folder / "one", device=device)

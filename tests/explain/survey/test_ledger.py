@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from foveate.explain.survey.ledger import KEYS, Ledger, as_number, read_rows
+from foveate.explain.survey.ledger import KEYS, Ledger, as_number, printable, read_rows
 
 
 def rows(index, score=0.5, networks=("a", "b")):
@@ -72,3 +72,72 @@ def test_what_cannot_be_read_is_listed_once(tmp_path):
         Ledger(tmp_path, {}, 1).leave_out({4: ("a.png", "empty file (0 bytes)")})
     ledger = Ledger(tmp_path, {}, 1)
     assert ledger.left_out == [{"image": "a.png", "reason": "empty file (0 bytes)"}]
+
+
+def test_a_batch_that_was_cut_is_done_again_whole(tmp_path):
+    def opened():
+        return Ledger(tmp_path, {}, 2, batch=2, images=5)
+
+    opened().add([*rows(0), *rows(1), *rows(2)])
+    ledger = opened()
+    assert ledger.done == {0, 1}, "the company of an image decides its last digit"
+    assert [row["index"] for row in read_rows(tmp_path / "scores.csv")] == ["0", "0", "1", "1"]
+    ledger.add([*rows(2), *rows(4)])
+    assert opened().done == {0, 1, 4}, "the last batch is short"
+    ledger.add(rows(2))
+    ledger.leave_out({3: ("b.png", "empty file")})
+    assert opened().done == {0, 1, 2, 4}, "an image that cannot be read is done with as well"
+
+
+def test_an_image_that_was_mended_is_no_longer_left_out(tmp_path):
+    ledger = Ledger(tmp_path, {}, 2)
+    ledger.leave_out({0: ("a.png", "empty file"), 4: ("b.png", "empty file")})
+    ledger.add(rows(4))
+    for one in (ledger, Ledger(tmp_path, {}, 2)):
+        assert one.left_out == [{"image": "a.png", "reason": "empty file"}]
+    ledger.add(rows(0))
+    assert Ledger(tmp_path, {}, 2).left_out == []
+
+
+def test_a_number_that_was_cut_is_no_number(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("index,flag,sfd\n0,,0.5\n1,,0.4")
+    assert list(read_rows(path)) == [{"index": "0", "flag": "", "sfd": "0.5"}]
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "left-out.csv", "config.toml", "study.toml"])
+def test_a_folder_of_something_else_is_left_alone(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"a folder of its own; got one with {name}"):
+        Ledger(tmp_path, {}, 1)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(ValueError, match="a folder of its own; got a file"):
+        Ledger(tmp_path / "x", {}, 1)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"prints": 3}'])
+def test_damaged_settings_are_said(tmp_path, content):
+    (tmp_path / "survey.json").write_text(content)
+    with pytest.raises(ValueError, match=r"its settings; got a damaged .*survey\.json"):
+        Ledger(tmp_path, {}, 1)
+
+
+def test_what_changed_under_its_name_is_refused(tmp_path):
+    def opened(**prints):
+        return Ledger(tmp_path, {}, 1, prints=prints)
+
+    opened(weights="a", pixels="b")
+    opened(weights="a", pixels="b")
+    with pytest.raises(ValueError, match="got weights changed; choose another folder"):
+        opened(weights="c", pixels="b")
+    opened(weights="a", more="d")  # An image may have been unreadable then, or be so now.
+
+
+def test_names_are_printable():
+    assert printable("a\nb\x1b\x7f\udcff.png") == "a\\nb\\x1b\\x7f\\udcff.png"
+    assert printable("Übung \N{CAT}.png") == "Übung \N{CAT}.png"

@@ -13,7 +13,7 @@ from foveate.explain import Subject, grad_cam
 from foveate.explain.regions import Region, TruthRegions
 from foveate.explain.scores import ScoreSettings, score_maps, sfd
 from foveate.explain.survey import Grid, SurveySettings, default_layers, survey
-from foveate.explain.survey.ledger import CONSTANT
+from foveate.explain.survey.ledger import CONSTANT, UNKNOWN
 from foveate.explain.survey.stream import FIXED
 from foveate.training import DataSection
 
@@ -132,6 +132,32 @@ def test_it_goes_on_where_it_stopped(tmp_path):
         assert float(one["sfd"]) == pytest.approx(float(other["sfd"]), rel=1e-4)
 
 
+def test_an_interruption_leaves_no_trace(tmp_path):
+    images, pair = Some(7, broken=3), [subject("das", "das"), subject("none")]
+
+    def run(name):
+        survey(pair, images, TruthRegions(), tmp_path / name, settings(batch_size=3))
+        return (tmp_path / name / "scores.csv").read_bytes()
+
+    whole = run("whole")
+    lines = whole.splitlines(keepends=True)
+    for kept in (0, 1, 5, 9, 19, 31):  # In the first batch, behind it, in the second, in the last.
+        place = tmp_path / f"cut{kept}"
+        place.mkdir()
+        (place / "survey.json").write_bytes((tmp_path / "whole" / "survey.json").read_bytes())
+        (place / "scores.csv").write_bytes(b"".join(lines[:kept]) + lines[kept][:-4])
+        assert run(place.name) == whole, kept
+
+
+def test_a_network_or_images_that_changed_are_refused(tmp_path):
+    one = subject("none")
+    survey([one], Some(2), TruthRegions(), tmp_path, settings())
+    with torch.no_grad():
+        one.model.fc.bias[0] += 1
+    with pytest.raises(ValueError, match="weights of none changed"):
+        survey([one], Some(2), TruthRegions(), tmp_path, settings())
+
+
 def test_images_without_region_and_constant_maps_are_noted_not_scored(tmp_path):
     class Sometimes:
         def describe(self):
@@ -159,6 +185,46 @@ def test_the_class_that_is_explained_can_be_the_label(tmp_path):
     unknown = Subject("x", one.model, one.data, None)
     with pytest.raises(ValueError, match="images whose labels x knows"):
         survey([unknown], images, TruthRegions(), tmp_path / "y", settings(explained="label"))
+
+
+def test_an_image_whose_label_is_unknown_is_not_explained_by_another_class(tmp_path):
+    images = Some(4, broken=None)
+    one, names = subject("none"), images.classes
+    first = names[images.labels[0]]
+    some = Subject(
+        "some", one.model, one.data, tuple(f"not {n}" if n == first else n for n in names)
+    )
+    survey([some], images, TruthRegions(), tmp_path, settings(explained="label", deletion=2))
+    for row in table(tmp_path):
+        unknown = names[images.labels[int(row["index"])]] == first
+        assert row["flag"] == (UNKNOWN if unknown else "")
+        assert unknown == (row["truth"] == "") == (row["explained"] == "")
+        scores = list(row)[list(row).index("flag") + 1 :]
+        if unknown:
+            assert not any(row[name] for name in scores)
+    survey([some], images, TruthRegions(), tmp_path / "predicted", settings())
+    assert all(row["explained"] and row["sfd"] for row in table(tmp_path / "predicted"))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_networks_of_half_precision_are_scored(tmp_path, dtype):
+    one = subject("das", "das")
+    half = Subject("half", subject("das", "das").model.to(dtype), one.data, one.classes)
+    survey([one, half], Some(2), TruthRegions(), tmp_path, settings(layers=("stage4",)))
+    rows = {(row["network"], row["index"]): float(row["sfd"]) for row in table(tmp_path)}
+    for index in "01":
+        assert rows["half", index] == pytest.approx(rows["das", index], abs=0.1)
+
+
+def test_a_side_of_a_module_without_a_gate_is_the_module(tmp_path):
+    asked = ("layer3.0.conv2", "layer3.0.conv2:before", "layer3.0.conv2:after")
+    survey([subject("none")], Some(2), TruthRegions(), tmp_path, settings(layers=asked))
+    by_layer = {one: [r["sfd"] for r in table(tmp_path) if r["layer"] == one] for one in asked}
+    assert by_layer[asked[0]] == by_layer[asked[1]] == by_layer[asked[2]]
+    for wrong in ("stage4:beside", "layer9:before", ":before"):
+        with pytest.raises(ValueError, match="--layers expects names of maps"):
+            survey([subject("none")], Some(2), TruthRegions(), tmp_path / "x",
+                   settings(layers=(wrong,)))  # fmt: skip
 
 
 def test_wrong_layers_are_named_before_anything_is_read(tmp_path):
