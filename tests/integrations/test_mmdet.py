@@ -187,6 +187,24 @@ def test_other_backbones_take_gates_with_no_scope_set(configs, monkeypatch, base
 
 
 @needs_mmdet
+def test_rates_by_name_reach_backbone_gates_and_openness(configs):
+    from mmengine.optim import build_optim_wrapper
+
+    model = build(configs["slow_r50"])
+    groups = build_optim_wrapper(model, configs["slow_r50"].optim_wrapper).param_groups
+    settings = {
+        id(weight): (group["lr"], group["weight_decay"])
+        for group in groups
+        for weight in group["params"]
+    }
+    layer = model.backbone.layer3[-1]
+    assert settings[id(layer.conv1.weight)] == (pytest.approx(0.002), 1e-4)
+    assert settings[id(layer.foveate.attention.ln_weight)] == (0.02, 1e-4)
+    assert settings[id(layer.foveate.openness)] == (0.02, 0.0)
+    assert settings[id(model.neck.lateral_convs[0].conv.weight)] == (0.02, 1e-4)
+
+
+@needs_mmdet
 def test_averages_copy_the_gates(configs):
     from mmengine.model import ExponentialMovingAverage
 
@@ -198,8 +216,8 @@ def test_averages_copy_the_gates(configs):
     average.update_parameters(model)
     gates = [w for n, w in average.named_parameters() if n.endswith("openness")]
     assert [weight.item() for weight in gates] == [0.5, 0.5]
-    assert average.module.train() is not None
-    assert all(weight.requires_grad for n, weight in gate_weights(average.module).items())
+    average.train()  # it is frozen, and being set to training must not thaw its gates
+    assert not any(weight.requires_grad for weight in gate_weights(average).values())
 
 
 class _Registry(dict):
