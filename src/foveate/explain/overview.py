@@ -68,6 +68,7 @@ def draw_overview(image: ViewedImage) -> Any:
             list(handles.values()), list(handles), loc="lower center", ncol=len(handles),
             fontsize=8, frameon=False,
         )  # fmt: skip
+    figures.take_literally(figure)
     return figure
 
 
