@@ -1,6 +1,7 @@
 """Fingerprints: each thing that decides a score changes one of them, and only that one."""
 
 import copy
+from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
@@ -59,6 +60,14 @@ def test_every_weight_counts(subject):
         other = copy.deepcopy(subject)
         other.model.state_dict()[name].view(-1)[-1:].add_(1)
         assert changed(before, fingerprints([other], Photos())) == ["weights of net"], name
+
+
+def test_the_names_of_weights_count(subject):
+    before = fingerprints([subject], Photos())
+    first, *others = subject.model.named_children()
+    turned = nn.Sequential(OrderedDict([("stem", first[1]), *others]))
+    other = fingerprints([replace(subject, model=turned)], Photos())
+    assert changed(before, other) == ["weights of net"]
 
 
 def test_weights_of_any_kind_are_read(subject):

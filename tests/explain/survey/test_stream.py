@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -132,21 +133,47 @@ def test_it_goes_on_where_it_stopped(tmp_path):
         assert float(one["sfd"]) == pytest.approx(float(other["sfd"]), rel=1e-4)
 
 
-def test_an_interruption_leaves_no_trace(tmp_path):
+def test_an_interruption_leaves_no_trace(tmp_path, monkeypatch):
     images, pair = Some(7, broken=3), [subject("das", "das"), subject("none")]
+    sizes = []
+
+    def look(model, batch, *words):
+        sizes.append(len(batch))
+        return grad_cam(model, batch, *words)
+
+    monkeypatch.setattr("foveate.explain.survey.stream.grad_cam", look)
 
     def run(name):
-        survey(pair, images, TruthRegions(), tmp_path / name, settings(batch_size=3))
+        sizes.clear()
+        asked = settings(batch_size=3, layers=("stage4",))
+        survey(pair, images, TruthRegions(), tmp_path / name, asked)
         return (tmp_path / name / "scores.csv").read_bytes()
 
     whole = run("whole")
+    assert sizes == [3, 3, 2, 2, 1, 1]
     lines = whole.splitlines(keepends=True)
-    for kept in (0, 1, 5, 9, 19, 31):  # In the first batch, behind it, in the second, in the last.
+    # Rows are left of no image, of a part of the first batch, of all of it, of a part of the next.
+    for kept, again in ((0, 6), (4, 6), (7, 4), (9, 4)):
         place = tmp_path / f"cut{kept}"
         place.mkdir()
-        (place / "survey.json").write_bytes((tmp_path / "whole" / "survey.json").read_bytes())
+        for name in ("survey.json", "left-out.csv"):
+            (place / name).write_bytes((tmp_path / "whole" / name).read_bytes())
         (place / "scores.csv").write_bytes(b"".join(lines[:kept]) + lines[kept][:-4])
         assert run(place.name) == whole, kept
+        assert sizes == [3, 3, 2, 2, 1, 1][-again:], "batches are those of one go"
+    assert run("whole") == whole
+    assert not sizes, "all is done"
+
+
+def test_names_of_files_break_no_line(tmp_path):
+    class Odd(Some):
+        def __getitem__(self, index):
+            return replace(super().__getitem__(index), name=f"a\n{index}\r,\udcff.png")
+
+    survey([subject("none")], Odd(2, broken=1), TruthRegions(), tmp_path, settings())
+    assert {row["image"] for row in table(tmp_path)} == {"a\\n0\\r,\\udcff.png"}
+    left = (tmp_path / "left-out.csv").read_text().splitlines()
+    assert left[1:] == ['1,"a\\n1\\r,\\udcff.png",empty file (0 bytes)']
 
 
 def test_a_network_or_images_that_changed_are_refused(tmp_path):
