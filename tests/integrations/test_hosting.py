@@ -186,3 +186,9 @@ def test_remove_gives_the_network_back():
     assert backbone.state_dict().keys() == before.keys()
     backbone.train()
     assert not backbone.layer1.training and backbone.layer2.training
+
+
+def test_a_host_takes_a_second_attention_at_other_sites():
+    backbone = host_gates_(host_gates_(Backbone(), "das"), "se", "post_norm", start="identity")
+    assert len(foveate.surgery.inserted(backbone)) == 6
+    assert type(backbone).__name__ == "GatedBackbone"
