@@ -2,85 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from foveate.core import require
+from foveate.core import expected, require
 from foveate.detection.model.options import DetectorOptions
+from foveate.detection.model.pooling import RegionPooling
 from foveate.detection.model.pyramid import Pyramid
 
+_GROUPS = 32
+SHIFT = {"faster-rcnn": 1, "retinanet": 0, "fcos": 0}
+"""What the heads of each kind add to a label: 1 where they keep 0 for the background."""
 
-@dataclass(frozen=True)
-class Kind:
-    """What a kind of detector asks for.
 
-    Attributes:
-        levels: Maps of the backbone.
-        extra: How coarser ones are made, see ``Pyramid``.
-        shift: What the heads add to a label: 1 where they keep 0 for the background.
+def put_heads(kind: str, pyramid: Pyramid, classes: int, chosen: DetectorOptions) -> nn.Module:
+    """Make a detector of torchvision of a kind.
+
+    Raises:
+        ValueError: If FCOS cannot group its channels.
     """
-
-    levels: int
-    extra: str
-    shift: int
-
-
-KINDS = {
-    "faster-rcnn": Kind(4, "pool", 1),
-    "retinanet": Kind(3, "p6p7", 0),
-    "fcos": Kind(3, "p6p7", 0),
-}
-
-
-def assemble(
-    kind: str,
-    pyramid: Pyramid,
-    classes: int,
-    chosen: DetectorOptions,
-    shorter: Sequence[int],
-    longer: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-) -> nn.Module:
-    """Make a detector of torchvision."""
-    shown = {
-        "min_size": tuple(shorter),
-        "max_size": longer,
-        "image_mean": list(mean),
-        "image_std": list(std),
-    }
     makers = {"faster-rcnn": _faster_rcnn, "retinanet": _retinanet, "fcos": _fcos}
-    body: nn.Module = makers[kind](pyramid, classes, chosen, shown)
+    body: nn.Module = makers[kind](pyramid, classes, chosen)
     return body
 
 
-def _faster_rcnn(
-    pyramid: Pyramid, classes: int, chosen: DetectorOptions, shown: dict[str, Any]
-) -> Any:
+def _vision(name: str) -> Any:
+    return require(f"torchvision.models.detection.{name}", "models", "create_detector")
+
+
+def _anchors(pyramid: Pyramid, chosen: DetectorOptions) -> Any:
+    """Anchors of whole pixels on each level."""
+    octave = [2 ** (part / chosen.scales) for part in range(chosen.scales)]
+    sizes = tuple(
+        tuple(int(chosen.anchor * stride * part) for part in octave) for stride in pyramid.strides
+    )
+    return _vision("anchor_utils").AnchorGenerator(sizes, (chosen.ratios,) * len(sizes))
+
+
+def _faster_rcnn(pyramid: Pyramid, classes: int, chosen: DetectorOptions) -> Any:
     """Ren et al., Faster R-CNN, arXiv:1506.01497."""
-    vision: Any = require("torchvision.models.detection.faster_rcnn", "models", "create_detector")
-    ops: Any = require("torchvision.ops", "models", "create_detector")
-    sizes = tuple((chosen.anchor * 2**level,) for level in range(pyramid.count))
-    pool = ops.MultiScaleRoIAlign([str(one) for one in range(pyramid.count - 1)], 7, 2)
+    vision = _vision("faster_rcnn")
+    inputs = pyramid.out_channels * chosen.box_side**2
     return vision.FasterRCNN(
         pyramid,
-        rpn_anchor_generator=vision.AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
+        rpn_anchor_generator=_anchors(pyramid, chosen),
         rpn_pre_nms_top_n_train=chosen.before_nms[0],
         rpn_pre_nms_top_n_test=chosen.before_nms[1],
         rpn_post_nms_top_n_train=chosen.proposals[0],
         rpn_post_nms_top_n_test=chosen.proposals[1],
         rpn_batch_size_per_image=chosen.rpn_batch,
-        box_roi_pool=pool,
-        box_head=vision.TwoMLPHead(pyramid.out_channels * 49, chosen.head_channels),
+        # The coarser maps are for proposals alone.
+        box_roi_pool=RegionPooling(pyramid.strides[: chosen.levels], chosen.box_side),
+        box_head=vision.TwoMLPHead(inputs, chosen.head_channels),
         box_predictor=vision.FastRCNNPredictor(chosen.head_channels, classes + 1),
         box_score_thresh=chosen.score_threshold,
         box_nms_thresh=chosen.nms,
         box_detections_per_img=chosen.detections,
         box_batch_size_per_image=chosen.box_batch,
-        **shown,
     )
 
 
@@ -93,25 +72,23 @@ def _dense(chosen: DetectorOptions) -> dict[str, Any]:
     }
 
 
-def _retinanet(
-    pyramid: Pyramid, classes: int, chosen: DetectorOptions, shown: dict[str, Any]
-) -> Any:
+def _retinanet(pyramid: Pyramid, classes: int, chosen: DetectorOptions) -> Any:
     """Lin et al., Focal loss for dense object detection, arXiv:1708.02002."""
-    vision: Any = require("torchvision.models.detection.retinanet", "models", "create_detector")
-    sides = [chosen.anchor * 2**level for level in range(pyramid.count)]
-    sizes = tuple(tuple(int(side * 2 ** (part / 3)) for part in range(3)) for side in sides)
-    anchors = vision.AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
-    return vision.RetinaNet(pyramid, classes, anchor_generator=anchors, **_dense(chosen), **shown)
-
-
-def _fcos(pyramid: Pyramid, classes: int, chosen: DetectorOptions, shown: dict[str, Any]) -> Any:
-    """Tian et al., FCOS, arXiv:1904.01355."""
-    vision: Any = require("torchvision.models.detection.fcos", "models", "create_detector")
-    # Its anchors are points; their sides are the strides of the levels.
-    strides = tuple((round(level.stride),) for level in pyramid.trunk.levels)
-    coarser = tuple((strides[-1][0] * 2**step,) for step in (1, 2))
-    anchors = vision.AnchorGenerator((*strides, *coarser), ((1.0,),) * pyramid.count)
-    head = vision.FCOSHead(pyramid.out_channels, 1, classes, chosen.head_convs)
-    return vision.FCOS(
-        pyramid, classes, anchor_generator=anchors, head=head, **_dense(chosen), **shown
+    anchors = _anchors(pyramid, chosen)
+    return _vision("retinanet").RetinaNet(
+        pyramid, classes, anchor_generator=anchors, **_dense(chosen)
     )
+
+
+def _fcos(pyramid: Pyramid, classes: int, chosen: DetectorOptions) -> Any:
+    """Tian et al., FCOS, arXiv:1904.01355."""
+    if pyramid.out_channels % _GROUPS:
+        rule = f"fpn_channels of FCOS as a multiple of {_GROUPS}"
+        raise ValueError(expected("create_detector", rule, pyramid.out_channels))
+    vision = _vision("fcos")
+    # Its anchors are points; their sides stand for the strides of the levels.
+    points = vision.AnchorGenerator(
+        tuple((stride,) for stride in pyramid.strides), ((1.0,),) * len(pyramid.strides)
+    )
+    head = vision.FCOSHead(pyramid.out_channels, 1, classes, chosen.head_convs)
+    return vision.FCOS(pyramid, classes, anchor_generator=points, head=head, **_dense(chosen))

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from foveate.core import require
 from foveate.detection.model.trunk import Trunk
 
-EXTRA = ("pool", "p6p7")
+COARSER = {"none": 0, "pool": 1, "convs": 2}
+"""What makes coarser maps than those of the trunk, and how many."""
 
 
 class Pyramid(nn.Module):
@@ -20,24 +21,32 @@ class Pyramid(nn.Module):
     Args:
         network: The backbone.
         example: Images (N, 3, H, W) of the size that it is for.
-        levels: Maps of the backbone that are taken at most, the coarsest ones.
+        levels: How many maps of the backbone are taken, the coarsest ones.
         channels: Channels of the pyramid.
-        extra: What adds coarser maps: ``"pool"`` one, ``"p6p7"`` two by strided convolutions.
+        coarser: ``"pool"`` adds one map by leaving out cells, ``"convs"`` two by strided
+            convolutions (Lin et al., arXiv:1708.02002), ``"none"`` nothing.
+
+    Attributes:
+        strides: Pixels of the image to a cell, for every map.
     """
 
     def __init__(
-        self, network: nn.Module, example: Tensor, levels: int, channels: int, extra: str
+        self, network: nn.Module, example: Tensor, levels: int, channels: int, coarser: str
     ) -> None:
         super().__init__()
-        ops: Any = require("torchvision.ops.feature_pyramid_network", "models", "create_detector")
-        vision: Any = require("torchvision.ops", "models", "create_detector")
+        vision: Any = require(
+            "torchvision.ops.feature_pyramid_network", "models", "create_detector"
+        )
+        extra = None
+        if coarser != "none":
+            pool = coarser == "pool"
+            extra = vision.LastLevelMaxPool() if pool else vision.LastLevelP6P7(channels, channels)
         self.trunk = Trunk(network, example, levels)
         widths = [level.channels for level in self.trunk.levels]
-        pool = extra == "pool"
-        block = ops.LastLevelMaxPool() if pool else ops.LastLevelP6P7(channels, channels)
-        self.fpn = vision.FeaturePyramidNetwork(widths, channels, extra_blocks=block)
+        self.fpn = vision.FeaturePyramidNetwork(widths, channels, extra_blocks=extra)
         self.out_channels = channels
-        self.count = len(widths) + (1 if pool else 2)
+        own = [level.stride for level in self.trunk.levels]
+        self.strides = (*own, *(own[-1] * 2**step for step in range(1, COARSER[coarser] + 1)))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the maps of the pyramid, from fine to coarse."""

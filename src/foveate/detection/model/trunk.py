@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -20,31 +23,14 @@ class Level:
     Attributes:
         path: The module whose output it is.
         channels: Channels of its map.
-        stride: Pixels of the image to a cell, by the longer side of the example.
+        stride: Pixels of the image to a cell, a power of two.
         order: When it finished in the watched pass.
     """
 
     path: str
     channels: int
-    stride: float
+    stride: int
     order: int
-
-
-class _Catch:
-    """A forward hook that keeps what a module returned."""
-
-    def __init__(self) -> None:
-        self.map: Tensor | None = None
-
-    def __call__(self, module: nn.Module, args: object, output: Tensor) -> None:
-        self.map = output
-
-    def take(self) -> Tensor:
-        """Return the map and forget it."""
-        if self.map is None:
-            raise RuntimeError("a stage of the backbone did not run")
-        found, self.map = self.map, None
-        return found
 
 
 class Trunk(nn.Module):
@@ -56,53 +42,73 @@ class Trunk(nn.Module):
     Args:
         network: A network with or without inserted attention.
         example: Images (N, 3, H, W) of the size that it is for.
-        count: How many levels at most: the last ones, one for each resolution.
+        count: How many levels: the last ones, one for each resolution.
 
     Shape:
         - input: (N, 3, H, W)
         - output: by ``"0"``, ``"1"``, ...: (N, C_i, H_i, W_i), from fine to coarse
+
+    Raises:
+        ValueError: If the network has fewer levels.
     """
 
     def __init__(self, network: nn.Module, example: Tensor, count: int) -> None:
         super().__init__()
         records = watch(network, example)
-        self.levels = _levels(network, records, max(example.shape[2:]))[-count:]
+        found = _levels(network, records, max(example.shape[2:]))
+        if len(found) < count:
+            got = Words(f"{len(found)} in {type(network).__name__}")
+            remedy = "lower levels in detector_options, or take a network of more stages"
+            raise ValueError(
+                expected("create_detector", f"stages of {count} resolutions", got, remedy)
+            )
+        self.levels = found[-count:]
         _strip_(network, records, self.levels[-1].order)
         self.before = _before(network, records, self.levels)
         self.network = network
-        self._catches = [_Catch() for _ in self.levels]
-        for level, catch in zip(self.levels, self._catches, strict=True):
-            # Behind the hooks of what is inserted there, so that the gated map is seen.
-            network.get_submodule(level.path).register_forward_hook(catch)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the maps of the levels."""
-        self.network(images)
-        return {str(place): catch.take() for place, catch in enumerate(self._catches)}
+        maps: dict[str, Tensor] = {}
+        # Hung up anew for every pass: they come last, behind the gates that were inserted since,
+        # and a copy of the trunk never fills the maps of another.
+        handles = [
+            self.network.get_submodule(level.path).register_forward_hook(_keep(maps, str(place)))
+            for place, level in enumerate(self.levels)
+        ]
+        try:
+            self.network(images)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return dict(sorted(maps.items()))
+
+
+def _keep(maps: dict[str, Tensor], name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+    return partial(_put, maps, name)
+
+
+def _put(maps: dict[str, Tensor], name: str, module: nn.Module, args: Any, output: Tensor) -> None:
+    maps[name] = output
 
 
 def _levels(network: nn.Module, records: Mapping[nn.Module, Record], side: int) -> list[Level]:
-    """Find the last stage of each resolution, from the stride of 4 on where there are more."""
+    """Find the last stage of each resolution, from fine to coarse."""
     found: dict[int, Level] = {}
     for end in stages(network, dict(records)):
-        shape = end.shape
-        level = Level(end.path, shape[1], side / max(shape[2:]), end.record.order)
-        found[max(shape[2:])] = level
-    levels = [level for level in found.values() if level.stride > 3] or list(found.values())
-    if not levels:
-        kind = type(network).__name__
-        raise ValueError(expected("create_detector", "a network of stages", Words(kind)))
-    return sorted(levels, key=lambda level: level.order)
+        _, channels, *sides = end.shape
+        stride = 2 ** round(math.log2(side / max(sides)))
+        found[stride] = Level(end.path, channels, stride, end.record.order)
+    return sorted(found.values(), key=lambda level: level.stride)
 
 
 def _strip_(network: nn.Module, records: Mapping[nn.Module, Record], last: int) -> None:
-    """Replace every layer with weights that ran behind the last level, or never, by nothing."""
+    """Replace every layer with weights that ran behind the last level only by nothing."""
     for path, module in list(network.named_modules()):
-        is_leaf = not any(True for _ in module.children())
-        if not is_leaf or is_inserted_path(path) or not any(True for _ in module.parameters()):
-            continue
         record = records.get(module)
-        if record is None or record.order > last:
+        if record is None or record.order <= last or record.calls > 1 or not path:
+            continue
+        if module._parameters and not is_inserted_path(path):
             parent, _, name = path.rpartition(".")
             setattr(network.get_submodule(parent), name, nn.Identity())
 
@@ -110,14 +116,12 @@ def _strip_(network: nn.Module, records: Mapping[nn.Module, Record], last: int) 
 def _before(
     network: nn.Module, records: Mapping[nn.Module, Record], levels: Sequence[Level]
 ) -> list[list[str]]:
-    """Names of the weights of the base by the level that they are first needed for, stem first."""
+    """Names of the base's modules with weights of their own, by the level they come before."""
     found: list[list[str]] = [[] for _ in levels]
     for path, module in network.named_modules():
-        own = dict(module.named_parameters(recurse=False))
-        if not own or is_inserted_path(path):
+        if not module._parameters or is_inserted_path(path):
             continue
         record = records.get(module)
         order = record.order if record is not None else -1
-        place = sum(order > level.order for level in levels[:-1])
-        found[place] += [f"{path}.{name}" if path else name for name in own]
+        found[sum(order > level.order for level in levels[:-1])].append(path)
     return found

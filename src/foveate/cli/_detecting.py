@@ -1,0 +1,62 @@
+"""What the commands on detectors share: what they tell, and a bar while they look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+_SCORES = ("ap", "ap50", "ap75", "aps", "apm", "apl")
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """Put the result of a detector's run, or of an evaluation, into a few lines."""
+    lines = [
+        ", ".join(f"{_title(name)} {_percent(result[name])}" for name in _SCORES)
+        + f" on {result['images']} images with {result['objects']} objects"
+    ]
+    unreadable = result["unreadable"]
+    if unreadable:
+        lines.append(f"unreadable images, left out: {len(unreadable)}")
+        lines += [f"  {entry['name']}: {entry['reason']}" for entry in unreadable]
+    return "\n".join(lines)
+
+
+def class_table(result: Mapping[str, Any]) -> str:
+    """One line for each class."""
+    width = max(len(one["name"]) for one in result["per_class"])
+    return "\n".join(
+        f"  {one['name']:<{width}}  AP {_percent(one['ap']):>6}  AP50 {_percent(one['ap50']):>6}"
+        f"  of {one['objects']} objects"
+        for one in result["per_class"]
+    )
+
+
+def tell_problems(problems: Mapping[str, Mapping[str, Any]]) -> None:
+    """Tell what is wrong in the annotations of each split, on stderr."""
+    for split, found in problems.items():
+        for text in problem_lines(found):
+            typer.echo(f"{split}: {text}", err=True)
+
+
+@contextmanager
+def looking(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how many images are done; yields what is to be told."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    columns = (TextColumn("looking at images"), BarColumn(), MofNCompleteColumn(), TimeLeft())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("images", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _title(name: str) -> str:
+    return name.replace("ap", "AP")
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"

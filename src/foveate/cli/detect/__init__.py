@@ -1,0 +1,7 @@
+"""Detectors on gated backbones: train, evaluate, predict, compare.
+
+Example:
+    foveate scenes data/scenes --count 2000 --val 400
+    foveate detect train recipes/detection/scenes-resnet18-das.toml --data data/scenes
+    foveate detect predict runs/das photos --out found
+"""

@@ -1,0 +1,16 @@
+"""Images with boxes: generated scenes, COCO's format, checked whole."""
+
+from foveate.detection.data.coco import CocoFile, read_coco
+from foveate.detection.data.problems import Problems, problem_lines
+from foveate.detection.data.samples import DetectionDataset, DetectionSample
+from foveate.detection.data.sources import open_detection
+
+__all__ = [
+    "CocoFile",
+    "DetectionDataset",
+    "DetectionSample",
+    "Problems",
+    "open_detection",
+    "problem_lines",
+    "read_coco",
+]
