@@ -1,7 +1,7 @@
 """Detectors: any network as a trunk, a pyramid of its stages, and the heads of torchvision."""
 
-from foveate.detection.model.detector import Detector, create_detector
-from foveate.detection.model.heads import KINDS
+from foveate.detection.model.create import KINDS, create_detector
+from foveate.detection.model.detector import Detector
 from foveate.detection.model.options import PRESETS, DetectorOptions
 from foveate.detection.model.store import load_detector, save_detector, take_backbone_
 

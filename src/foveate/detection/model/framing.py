@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import interpolate
 
 from foveate.core import require
 
@@ -69,7 +69,7 @@ class Framing(nn.Module):
         scale = min(side / min(height, width), self.longest / max(height, width))
         if scale == 1:
             return images
-        return F.interpolate(
+        return interpolate(
             images,
             scale_factor=scale,
             mode="bilinear",
@@ -83,10 +83,10 @@ class Framing(nn.Module):
         sizes: Sequence[tuple[int, int]],
         originals: Sequence[tuple[int, int]],
     ) -> list[Boxes]:
-        """Bring boxes of the batch back to the sizes of the images."""
+        """Bring boxes of the batch back to the sizes of the images; in training there are none."""
         return [
             {**one, "boxes": _scaled(one["boxes"], size, original)}
-            for one, size, original in zip(found, sizes, originals, strict=True)
+            for one, size, original in zip(found, sizes, originals, strict=bool(found))
         ]
 
 

@@ -44,7 +44,7 @@ def _faster_rcnn(pyramid: Pyramid, classes: int, chosen: DetectorOptions) -> Any
     """Ren et al., Faster R-CNN, arXiv:1506.01497."""
     vision = _vision("faster_rcnn")
     inputs = pyramid.out_channels * chosen.box_side**2
-    return vision.FasterRCNN(
+    body = vision.FasterRCNN(
         pyramid,
         rpn_anchor_generator=_anchors(pyramid, chosen),
         rpn_pre_nms_top_n_train=chosen.before_nms[0],
@@ -52,8 +52,6 @@ def _faster_rcnn(pyramid: Pyramid, classes: int, chosen: DetectorOptions) -> Any
         rpn_post_nms_top_n_train=chosen.proposals[0],
         rpn_post_nms_top_n_test=chosen.proposals[1],
         rpn_batch_size_per_image=chosen.rpn_batch,
-        # The coarser maps are for proposals alone.
-        box_roi_pool=RegionPooling(pyramid.strides[: chosen.levels], chosen.box_side),
         box_head=vision.TwoMLPHead(inputs, chosen.head_channels),
         box_predictor=vision.FastRCNNPredictor(chosen.head_channels, classes + 1),
         box_score_thresh=chosen.score_threshold,
@@ -61,6 +59,10 @@ def _faster_rcnn(pyramid: Pyramid, classes: int, chosen: DetectorOptions) -> Any
         box_detections_per_img=chosen.detections,
         box_batch_size_per_image=chosen.box_batch,
     )
+    # The coarser maps are for proposals alone.
+    strides = pyramid.strides[: chosen.levels]
+    body.roi_heads.box_roi_pool = RegionPooling(strides, chosen.box_side)
+    return body
 
 
 def _dense(chosen: DetectorOptions) -> dict[str, Any]:

@@ -70,7 +70,11 @@ class DetectorOptions:
         _above_zero("anchor", self.anchor)
         for name in ("score_threshold", "nms"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not 0 <= value <= 1
+            ):
                 raise ValueError(expected(_WHO, f"{name} in [0, 1]", value))
 
     def changed(self, options: Mapping[str, Any]) -> DetectorOptions:

@@ -95,7 +95,7 @@ def separable_roi_align(
     lines = features.permute(0, 2, 1, 3).reshape(count, height, channels * width)
     rows = [
         weights.reshape(-1, height) @ one
-        for weights, one in zip(down.split(lengths), lines, strict=True)
+        for weights, one in zip(torch.split(down, lengths), lines, strict=True)
         if len(weights)
     ]
     cut = torch.cat(rows).view(len(boxes), side * channels, width) @ across.transpose(1, 2)

@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import nn
 
 from foveate.core import Words, expected
-from foveate.detection.model.detector import Detector, create_detector
+from foveate.detection.model.create import create_detector
+from foveate.detection.model.detector import Detector
 from foveate.models import load
 from foveate.models.store import fill_, read_stored, write_stored
 from foveate.surgery import inserted, is_inserted_path

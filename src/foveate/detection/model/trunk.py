@@ -64,7 +64,7 @@ class Trunk(nn.Module):
             )
         self.levels = found[-count:]
         _strip_(network, records, self.levels[-1].order)
-        self.before = _before(network, records, self.levels)
+        self.before = _before(network, records, found)
         self.network = network
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
