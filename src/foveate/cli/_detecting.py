@@ -36,6 +36,8 @@ def class_table(result: Mapping[str, Any]) -> str:
 
 def tell_problems(problems: Mapping[str, Mapping[str, Any]]) -> None:
     """Tell what is wrong in the annotations of each split, on stderr."""
+    from foveate.detection.data import problem_lines
+
     for split, found in problems.items():
         for text in problem_lines(found):
             typer.echo(f"{split}: {text}", err=True)

@@ -109,6 +109,6 @@ def _call(detector: Detector, mode: str, batch: int, size: int, classes: int) ->
 
     def step() -> None:
         twin.zero_grad(set_to_none=True)
-        torch.stack(list(twin(images, targets).values())).sum().backward()
+        torch.stack(list(twin(images, targets).values())).sum().backward()  # type: ignore[no-untyped-call]
 
     return forward if mode == "forward" else step

@@ -12,6 +12,7 @@ from foveate.data import Unreadable
 from foveate.detection.batches import open_boxes
 from foveate.detection.drawing import draw_sheet
 from foveate.detection.module import as_input
+from foveate.detection.run import DetectionRun
 from foveate.detection.study import DetectionStudyFolder
 
 SHOWN = 0.3
@@ -29,10 +30,11 @@ def draw_predictions(folder: DetectionStudyFolder, count: int = 6) -> list[Path]
         count: How many images.
     """
     study = folder.study
-    _, dataset = open_boxes(study.recipe.data)
-    runs = {label: folder.run(label, study.seeds[0]) for label in folder.labels}
+    runs = {label: DetectionRun(folder.run(label, study.seeds[0]).path) for label in folder.labels}
+    _, dataset = open_boxes(next(iter(runs.values())).recipe.data)
     detectors = {label: run.load_model() for label, run in runs.items()}
-    shown, told = [], []
+    shown: list[Path] = []
+    told: list[dict[str, str]] = []
     for index in range(len(dataset)):
         item = dataset[index]
         if isinstance(item, Unreadable) or len(shown) == count:

@@ -117,7 +117,7 @@ class DetectionRecipe(Recipe):
 
     TASK: ClassVar[str] = TASK
 
-    task: Literal["detection"] = TASK
+    task: Literal["detection"] = "detection"
     data: DetectionDataSection = DetectionDataSection(source="data/coco")
     model: DetectorSection = DetectorSection()
     train: DetectionTrainSection = DetectionTrainSection()

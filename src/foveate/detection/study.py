@@ -31,7 +31,7 @@ class DetectionStudy(Study):
 
     TASK: ClassVar[str] = TASK
 
-    task: Literal["detection"] = TASK
+    task: Literal["detection"] = "detection"
     control: bool = False
     recipe: DetectionRecipe = DetectionRecipe()
 

@@ -103,12 +103,12 @@ class TrainSection(Section):
 
     The course: warm-up (``warmup_epochs``, or ``warmup_steps`` of the optimizer), which rises in a
     line from ``warmup_from`` of the rate, then ``schedule``; a run that is no longer than its
-    warm-up never reaches its rate. ``"exponential"`` multiplies by ``gamma`` after every epoch, ``"step"`` at every one
-    of the ``milestones``. In the first ``gates_first`` epochs, at a constant rate, only the
-    inserted attention and a fresh classifier learn; then the optimizer starts anew, everything
-    learns, and the schedule runs over the epochs that are left. That is for a base that starts from
-    trained weights: a random one is frozen all the same. ``early_stop`` ends a run after that many
-    epochs without a better ``monitor``, ``gates_first`` not counted.
+    warm-up never reaches its rate. ``"exponential"`` multiplies by ``gamma`` after every epoch,
+    ``"step"`` at every one of the ``milestones``. In the first ``gates_first`` epochs, at a
+    constant rate, only the inserted attention and a fresh classifier learn; then the optimizer
+    starts anew, everything learns, and the schedule runs over the epochs that are left. That is for
+    a base that starts from trained weights: a random one is frozen all the same. ``early_stop``
+    ends a run after that many epochs without a better ``monitor``, ``gates_first`` not counted.
 
     The loss: ``mixup`` and ``cutmix`` are the parameters of their Beta distributions, 0 for none;
     with both, one of the two is drawn for each batch. ``ema_decay``: evaluate and keep the

@@ -4,236 +4,275 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import reprlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from foveate.core import Words, expected
 from foveate.data.coco import to_xywh
 from foveate.data.coco_turns import turn_boxes
+from foveate.detection.data.headers import Header, HeaderOf, headers_in
 from foveate.detection.data.problems import Problems
+from foveate.detection.data.table import BoxTable, Objects, Shown, Size, as_objects, edges_of
 
 Tree = dict[str, Any]
 
-
-@dataclass
-class CocoFile:
-    """The sound part of an annotation file.
-
-    Attributes:
-        images: ``id``, ``file_name``, and ``height`` and ``width`` where known.
-        objects: By image id: ``bbox``, ``area``, ``category_id``, ``iscrowd`` of each.
-        categories: Name by id, in the order of the ids.
-        problems: What else was in the file.
-    """
-
-    images: list[Tree] = field(default_factory=list)
-    objects: dict[int, list[Tree]] = field(default_factory=dict)
-    categories: dict[int, str] = field(default_factory=dict)
-    problems: Problems = field(default_factory=Problems)
+_RULE = "COCO annotations: images, annotations and categories"
+_LISTS = ("images", "annotations", "categories")
+_REACH = 1e9
+_ROUNDING = 0.01
 
 
-@dataclass(frozen=True)
-class Header:
-    """What the head of an image file says.
-
-    Attributes:
-        stored: Height and width as the file stores it.
-        turn: EXIF orientation, 1 for upright.
-    """
-
-    stored: tuple[int, int]
-    turn: int = 1
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        """Height and width as it is shown."""
-        return self.stored if self.turn < 5 else (self.stored[1], self.stored[0])
-
-
-HeaderOf = Callable[[str], Header | None]
-
-
-def read_coco(file: Path, header_of: HeaderOf | None = None) -> CocoFile:
-    """Read and check a whole file in one pass.
+def read_coco(file: Path, images: Path | None = None, *, check_images: bool = True) -> BoxTable:
+    """Read and check a whole annotation file in one pass.
 
     Args:
         file: The JSON file.
-        header_of: The head of an image by its file name, None if it has none that can be read;
-            left out, images are not looked at. Boxes of a photo that was annotated lying on its
-            side are turned upright with it.
+        images: The folder that its file names are relative to; None for the one it lies in.
+        check_images: Whether to look at the head of each image: whether it is there and of the
+            size that the file says. Boxes of a photo that was annotated lying on its side are
+            turned upright with it. Without, sizes are those of the file.
+
+    Returns:
+        What is sound, and with it the problems: everything else, counted and named.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no JSON, or has not the lists of COCO's format, or no sound image or
             category at all.
     """
-    who, rule = str(file), "COCO annotations: images, annotations and categories"
+    look = headers_in(images or file.parent) if check_images else None
+    return check_coco(load_coco(file), str(file), look)
+
+
+def load_coco(file: Path) -> Tree:
+    """Read a file that has COCO's lists, whatever is in them.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no JSON, or lacks one of the lists.
+    """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FileNotFoundError(expected("detection data", "a COCO file", str(file))) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(expected(who, rule, Words(f"{type(error).__name__}: {error}"))) from error
-    lists = ("images", "annotations", "categories")
-    lacking = [
-        name
-        for name in lists
-        if not isinstance(content, dict) or not isinstance(content.get(name), list)
-    ]
+        got = Words(f"{type(error).__name__}: {error}")
+        raise ValueError(expected(str(file), _RULE, got)) from error
+    if not isinstance(content, dict):
+        raise ValueError(expected(str(file), _RULE, Words(f"a {type(content).__name__}")))
+    lacking = [name for name in _LISTS if not isinstance(content.get(name), list)]
     if lacking:
-        raise ValueError(expected(who, rule, Words(f"no list of {', '.join(lacking)}")))
-    found = CocoFile()
-    _take_categories(found, content["categories"])
-    _take_images(found, content["images"], header_of)
-    if not found.images or not found.categories:
-        got = Words(f"{len(found.images)} images, {len(found.categories)} categories")
-        remedy = f"what is wrong: {found.problems}" if found.problems else "add some"
+        raise ValueError(expected(str(file), _RULE, Words(f"no list of {', '.join(lacking)}")))
+    return content
+
+
+def check_coco(
+    content: Mapping[str, Sequence[Any]],
+    who: str,
+    header_of: HeaderOf | None = None,
+    problems: Problems | None = None,
+) -> BoxTable:
+    """Check what ``load_coco`` returned.
+
+    Args:
+        content: Lists of images, annotations and categories.
+        who: Where they are from, for the error.
+        header_of: The head of an image by its file name, None if it has none that can be read;
+            left out, images are not looked at.
+        problems: What was found before; more is noted in it.
+
+    Raises:
+        ValueError: If no image or no category is sound.
+    """
+    problems = Problems() if problems is None else problems
+    categories = _categories(content["categories"], problems)
+    images, turns = _images(content["images"], header_of, problems)
+    if not images or not categories:
+        got = Words(f"{len(images)} images and {len(categories)} categories")
+        remedy = f"what is wrong: {problems}" if problems else ""
         raise ValueError(expected(who, "at least one image and one category", got, remedy))
-    _take_annotations(found, content["annotations"])
-    return found
+    sizes = [None if s is None or t < 5 else (s[1], s[0]) for s, t in turns]
+    # Boxes are checked where they were drawn, then turned with their image.
+    drawn = [size or image.size for size, image in zip(sizes, images, strict=True)]
+    rows = _Rows(images, drawn, list(categories), problems)
+    for place, entry in enumerate(content["annotations"]):
+        rows.take(place, entry)
+    objects = [as_objects(those) for those in rows.taken]
+    for those, image, size, (_, turn) in zip(objects, images, drawn, turns, strict=True):
+        if not len(those):
+            problems.note("empty", image.name)
+        elif turn > 1 and size is not None:
+            _turn_(those, size, turn)
+    return BoxTable.of(images, categories, objects, problems)
 
 
 def _number(value: Any) -> int | None:
-    """An id: a whole number."""
+    """Return an id: a whole number, small enough to be one in every format."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value) if math.isfinite(value) and value == int(value) else None
+    return int(value) if abs(value) < 2**53 and value == int(value) else None
 
 
-def _text(value: Any) -> str:
-    shown = str(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+def _name(value: Any) -> str | None:
+    """Return a name that files and terminals can have."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
-def _take_categories(found: CocoFile, entries: list[Any]) -> None:
+def _get(entry: Any, key: str) -> Any:
+    return entry.get(key) if isinstance(entry, Mapping) else None
+
+
+def _categories(entries: Sequence[Any], problems: Problems) -> dict[int, str]:
     known: dict[int, str] = {}
+    names: set[str] = set()
     for entry in entries:
-        number = _number(entry.get("id")) if isinstance(entry, Mapping) else None
-        name = entry.get("name") if isinstance(entry, Mapping) else None
-        if number is None or not isinstance(name, str):
-            found.problems.note("malformed", f"category {_text(entry)}")
-        elif number in known or name in known.values():
-            found.problems.note("repeated category", f"{name} ({number})")
+        number, name = _number(_get(entry, "id")), _name(_get(entry, "name"))
+        if number is None or name is None:
+            problems.note("malformed", f"category {reprlib.repr(entry)}")
+        elif number in known or name in names:
+            problems.note("repeated category", f"{name} ({number})")
         else:
             known[number] = name
-    found.categories = dict(sorted(known.items()))
+            names.add(name)
+    return dict(sorted(known.items()))
 
 
-def _take_images(found: CocoFile, entries: list[Any], header_of: HeaderOf | None) -> None:
+def _images(
+    entries: Sequence[Any], header_of: HeaderOf | None, problems: Problems
+) -> tuple[list[Shown], list[tuple[Size | None, int]]]:
+    """Return the images, and the upright size and the turn that the boxes of each still need."""
+    images: list[Shown] = []
+    turns: list[tuple[Size | None, int]] = []
+    numbers: set[int] = set()
+    names: set[str] = set()
     for entry in entries:
-        number = _number(entry.get("id")) if isinstance(entry, Mapping) else None
-        name = entry.get("file_name") if isinstance(entry, Mapping) else None
-        if number is None or not isinstance(name, str) or not name:
-            found.problems.note("malformed", f"image {_text(entry)}")
+        number, name = _number(_get(entry, "id")), _name(_get(entry, "file_name"))
+        if number is None or name is None:
+            problems.note("malformed", f"image {reprlib.repr(entry)}")
             continue
-        if number in found.objects:
-            found.problems.note("repeated image", f"{name} ({number})")
+        if number in numbers:
+            problems.note("repeated image", f"{name} ({number})")
             continue
-        said = tuple(_number(entry.get(key)) or 0 for key in ("height", "width"))
-        size = said if min(said) > 0 else None
-        image = {"id": number, "file_name": name, "size": size, "turn": 1}
+        if name in names:
+            problems.note("repeated file", f"{name} ({number})")
+        numbers.add(number)
+        names.add(name)
+        height, width = (_number(entry.get(key)) or 0 for key in ("height", "width"))
+        size = (height, width) if min(height, width) > 0 else None
+        turn = 1
         if header_of is not None:
-            _compare(image, header_of(name), found.problems)
-        found.images.append(image)
-        found.objects[number] = []
+            size, turn = _compare(name, size, header_of(name), problems)
+        images.append(Shown(number, name, size))
+        turns.append((size, turn))
+    return images, turns
 
 
-def _compare(image: Tree, header: Header | None, problems: Problems) -> None:
-    """Set the size of an image to the real one, in which its boxes are or to which they turn."""
-    name, size = image["file_name"], image["size"]
+def _compare(
+    name: str, said: Size | None, header: Header | None, problems: Problems
+) -> tuple[Size | None, int]:
+    """Return the upright size of an image, and how boxes drawn in the size said are turned."""
     if header is None:
         problems.note("missing image", name)
-    elif size in (None, header.upright):
-        image["size"] = header.upright
-    elif size == header.stored:
-        image["turn"] = header.turn
-    else:
+        return said, 1
+    if said == header.stored != header.upright:
+        return header.upright, header.turn
+    if said not in (None, header.upright):
         height, width = header.upright
-        problems.note("size", f"{name} ({width}x{height}, not {size[1]}x{size[0]})")
-        image["size"] = header.upright
+        problems.note("size", f"{name} ({width}x{height}, not {said[1]}x{said[0]})")
+    return header.upright, 1
 
 
-def _take_annotations(found: CocoFile, entries: list[Any]) -> None:
-    names = {image["id"]: image["file_name"] for image in found.images}
-    sizes = {image["id"]: image["size"] for image in found.images}
-    seen: set[Any] = set()
-    for place, entry in enumerate(entries):
+class _Rows:
+    """Annotations by image, as they are found sound."""
+
+    def __init__(
+        self,
+        images: Sequence[Shown],
+        sizes: Sequence[Size | None],
+        categories: Sequence[int],
+        problems: Problems,
+    ) -> None:
+        self.images, self.sizes, self.problems = images, sizes, problems
+        self.taken: list[list[tuple[list[float], float, int, bool]]] = [[] for _ in images]
+        self._place_of = {image.number: place for place, image in enumerate(images)}
+        self._label_of = {number: label for label, number in enumerate(categories)}
+        self._seen: set[int] = set()
+
+    def take(self, place: int, entry: Any) -> None:
+        """Check the annotation at ``place`` of the file; keep it or note why not."""
+        note = self.problems.note
         if not isinstance(entry, Mapping):
-            found.problems.note("malformed", f"annotation {_text(entry)}")
-            continue
+            note("malformed", f"annotation {reprlib.repr(entry)}")
+            return
         number = _number(entry.get("id"))
-        title = f"annotation {place if number is None else number}"
-        if number is not None and number in seen:
-            found.problems.note("repeated annotation", title)
-        seen.add(number)
+        title = f"annotation at {place}" if number is None else f"annotation {number}"
+        if number is None:
+            note("no id", title)
+        elif number in self._seen:
+            note("repeated annotation", title)
+        else:
+            self._seen.add(number)
         image, category = _number(entry.get("image_id")), _number(entry.get("category_id"))
-        if image is None or image not in names:
-            found.problems.note("unknown image", f"{title} ({_text(entry.get('image_id'))})")
-            continue
-        title = f"{title} of {names[image]}"
-        if category is None or category not in found.categories:
-            found.problems.note("unknown category", f"{title} ({_text(entry.get('category_id'))})")
-            continue
-        box = sound_box(entry.get("bbox"), sizes[image], found.problems, title)
+        if image is None or image not in self._place_of:
+            note("unknown image", f"{title} ({reprlib.repr(entry.get('image_id'))})")
+            return
+        home = self._place_of[image]
+        title = f"{title} of {self.images[home].name}"
+        if category is None or category not in self._label_of:
+            note("unknown category", f"{title} ({reprlib.repr(entry.get('category_id'))})")
+            return
+        box = _sound_box(entry.get("bbox"), self.sizes[home], self.problems, title)
         if box is None:
-            continue
+            return
         crowd = bool(_number(entry.get("iscrowd")) or _number(entry.get("ignore")))
         if crowd:
-            found.problems.note("crowd", title)
+            note("crowd", title)
         area = entry.get("area")
-        known = isinstance(area, (int, float)) and not isinstance(area, bool)
-        sound = known and math.isfinite(area) and area > 0
-        found.objects[image].append(
-            {
-                "bbox": box,
-                "area": float(area) if sound else box[2] * box[3],
-                "category_id": category,
-                "iscrowd": int(crowd),
-            }
-        )
-    for image in found.images:
-        _turn_(image, found.objects[image["id"]])
-        if not found.objects[image["id"]]:
-            found.problems.note("empty", image["file_name"])
+        # Whatever compares as it should is a plain number: neither NaN nor beyond all floats.
+        plain = isinstance(area, (int, float)) and not isinstance(area, bool)
+        known = float(area) if plain and 0 < area < _REACH**2 else box[2] * box[3]
+        self.taken[home].append((box, known, self._label_of[category], crowd))
 
 
-def _turn_(image: Tree, objects: list[Tree]) -> None:
-    """Turn the boxes of an image that was annotated as it is stored."""
-    turn, size = image.pop("turn"), image["size"]
-    if turn == 1 or size is None:
-        return
-    if objects:
-        edges = torch.tensor([[x, y, x + w, y + h] for x, y, w, h in (o["bbox"] for o in objects)])
-        for one, box in zip(objects, turn_boxes(edges, size, turn), strict=True):
-            one["bbox"] = to_xywh(box)
-    image["size"] = size if turn < 5 else (size[1], size[0])
+def _turn_(objects: Objects, size: Size, turn: int) -> None:
+    """Turn boxes of an image that was annotated as it is stored."""
+    turned = turn_boxes(torch.from_numpy(edges_of(objects)), size, turn)
+    objects["bbox"] = np.array([to_xywh(box) for box in turned])
 
 
-def sound_box(
-    box: Any, size: tuple[int, int] | None, problems: Problems, title: str
+def _sound_box(
+    box: Any, size: Size | None, problems: Problems, title: str
 ) -> list[float] | None:
     """Return x y width height cut to the image; None, and a note, if nothing is left."""
-    numbers = list(box) if isinstance(box, (list, tuple)) else []
+    numbers = box if isinstance(box, (list, tuple)) else []
     plain = all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers)
-    if len(numbers) != 4 or not plain or not all(abs(n) < 1e9 for n in numbers):
-        problems.note("malformed box", f"{title} ({_text(box)})")
+    if len(numbers) != 4 or not plain or not all(abs(n) < _REACH for n in numbers):
+        problems.note("malformed box", f"{title} ({reprlib.repr(box)})")
         return None
     x, y, width, height = (float(n) for n in numbers)
-    if width <= 0 or height <= 0:
+    x2, y2 = x + width, y + height
+    if not (x2 > x and y2 > y and width * height > 0):
         problems.note("no area", title)
         return None
-    if size is None:
+    if size is None or (x >= 0 and y >= 0 and x2 <= size[1] and y2 <= size[0]):
         return [x, y, width, height]
-    x1, y1 = max(x, 0.0), max(y, 0.0)
-    x2, y2 = min(x + width, float(size[1])), min(y + height, float(size[0]))
-    if x2 <= x1 or y2 <= y1:
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x2, float(size[1])), min(y2, float(size[0]))
+    if right <= left or bottom <= top:
         problems.note("far outside", title)
         return None
     # Annotators round: what is outside by less than a hundredth of a pixel is not.
-    if max(x1 - x, y1 - y, x + width - x2, y + height - y2) > 0.01:
+    if max(left - x, top - y, x2 - right, y2 - bottom) > _ROUNDING:
         problems.note("outside", title)
-    return [x1, y1, x2 - x1, y2 - y1]
+    return [left, top, right - left, bottom - top]

@@ -78,7 +78,8 @@ class DetectionDataset(ABC):
     def truth(self, indices: Sequence[int] | None = None) -> dict[str, Any]:
         """Return what counts in these images, all by default, in COCO's format."""
         places = range(len(self)) if indices is None else indices
-        images, annotations = [], []
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for place in places:
             height, width = self.size_of(place) or (0, 0)
             image = self.image_id_of(place)
