@@ -62,7 +62,7 @@ def test_rows_hold_the_numbers_of_the_runs(study):
     rows = rows_of(read_study(study))
     assert [row.label for row in rows] == ["none", "das", "se", "wider"]
     das = rows[1]
-    assert das.top1.mean == pytest.approx(sum(TOP1["das"]) / 3)
+    assert das.score.mean == pytest.approx(sum(TOP1["das"]) / 3)
     gaps = [0.10, 0.11, 0.10]
     assert das.against_none.difference.mean == pytest.approx(sum(gaps) / 3)
     assert das.against_wider.difference.mean == pytest.approx((0.08 + 0.10 + 0.09) / 3)

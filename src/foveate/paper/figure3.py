@@ -118,9 +118,9 @@ def figure3_png(runs: Path | None = None, only: tuple[str, ...] = ()) -> bytes:
 def _draw_study(ax: Any, study: StudyRecord, color: str) -> None:
     """Accuracy over alpha with intervals, and the plain network as a level line."""
     variants = variants_of(study.study)
-    rows = {row.label: row for row in rows_of(study) if row.top1}
+    rows = {row.label: row for row in rows_of(study) if row.score}
     places = {
-        variants[label]["options"]["alpha"]: row.top1
+        variants[label]["options"]["alpha"]: row.score
         for label, row in rows.items()
         if label in variants and "alpha" in variants[label].get("options", {})
     }
@@ -137,5 +137,5 @@ def _draw_study(ax: Any, study: StudyRecord, color: str) -> None:
         label=f"das on {name}, {study.path.name}",
     )
     plain = rows.get("none")
-    if plain and plain.top1:
-        ax.axhline(100 * plain.top1.mean, color=color, linestyle=":", label="none")
+    if plain and plain.score:
+        ax.axhline(100 * plain.score.mean, color=color, linestyle=":", label="none")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from foveate.report import explained_wording as wording
 from foveate.report.explained import FILE, Explained, read_explained
 from foveate.report.explained_plots import setting_charts
 from foveate.report.plots import styles
-from foveate.report.templating import environment, markup
+from foveate.report.templating import environment, inline_png, markup
 
 _PLACES = ("", "pictures")
 
@@ -112,10 +111,9 @@ def _pictures(record: Explained) -> Iterator[dict[str, str]]:
     for picture in record.tree.get("pictures") or ():
         path = find_inside(record, str(picture.get("file", "")))
         if path is not None:
-            source = base64.b64encode(path.read_bytes()).decode("ascii")
             texts = {key: str(picture.get(key) or "") for key in ("name", "class", "caption")}
             alt = str(picture.get("alt") or texts["caption"] or texts["name"] or "picture")
-            yield {**texts, "alt": alt, "source": f"data:image/png;base64,{source}"}
+            yield {**texts, "alt": alt, "source": inline_png(path)}
 
 
 def find_inside(record: Explained, name: str) -> Path | None:

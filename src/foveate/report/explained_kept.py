@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core.files import write_bytes
+from foveate.report.copies import copy_pictures
 from foveate.report.explained import KIND, Explained, read_explained
 from foveate.report.explained_html import find_inside
 from foveate.report.explained_picture import draw_explained
 from foveate.report.explained_wording import headline
 from foveate.report.kept import anonymous
 
-_PICTURES, _SMALL = 3, 200_000
 _HEADS = ("layer", "score", "network", "seed", "mean", "low", "high", "images", "chance")
 
 
@@ -45,16 +45,11 @@ def write_kept(
     """
     record, place = read_explained(folder), Path(target)
     kept = keep_explained(record, title, note)
-    kept["pictures"] = []
-    for old in place.glob(f"{name}-[0-9].png"):
-        old.unlink()
-    for picture in record.tree.get("pictures") or ():
-        path = find_inside(record, str(picture.get("file", "")))
-        if path is None or path.stat().st_size > _SMALL or len(kept["pictures"]) == _PICTURES:
-            continue
-        file = f"{name}-{len(kept['pictures']) + 1}.png"
-        write_bytes(place / file, path.read_bytes())
-        kept["pictures"].append({**_without_places(picture), "file": file})
+    pictures = (
+        (_without_places(picture), find_inside(record, str(picture.get("file", ""))))
+        for picture in record.tree.get("pictures") or ()
+    )
+    kept["pictures"] = copy_pictures(pictures, place, name)
     write_bytes(place / f"{name}.csv", means_csv(record).encode())
     write_bytes(place / f"{name}.png", draw_explained(Explained(kept)))
     text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"

@@ -9,10 +9,10 @@ from typing import Any
 from foveate.report import explained_table as tables
 from foveate.report import explained_wording as wording
 from foveate.report.explained import Explained
-from foveate.report.markdown import MARK, bullets, table
+from foveate.report.markdown import MARK, bullets, folded, table
+from foveate.report.markdown import picture as picture_of
 from foveate.report.wording import told
 
-_NO_BRACKETS = str.maketrans("[]", "()")
 PLOT_IN_WORDS = "sfd of every network by layer, with its 95 % interval, chance level and every seed"
 
 
@@ -42,15 +42,15 @@ def explained_page(kept: Mapping[str, Any], picture: str, files: Sequence[tuple[
         parts += ["## How much hangs on the settings", bullets(wording.sensitivity(record))]
         layers = dict.fromkeys(setting.layer for setting in record.varied)
         shown = [text for layer in layers for text in _shown(tables.settings_table(record, layer))]
-        parts += [_folded("The numbers", shown)]
+        parts += [folded("The numbers", shown)]
     parts += ["## What was looked at", *_shown(tables.counts_table(record))]
     left = [f"`{one['image']}`: {one['reason']}" for one in kept.get("left_out") or ()]
     parts += ["Could not be read:", bullets(left)] if left else ["Every image could be read."]
     health = tables.health_table(record)
     parts += ["## Gates", *_shown(health)] if health else []
     for one in kept.get("pictures") or ():
-        alt, caption = (escape(str(one.get(key) or "")) for key in ("alt", "caption"))
-        parts += [f"![{alt.translate(_NO_BRACKETS)}]({one['file']})", caption]
+        alt, caption = (str(one.get(key) or "") for key in ("alt", "caption"))
+        parts += [picture_of(alt, one["file"]), escape(caption)]
     note = [kept["note"]] if kept.get("note") else []
     parts += ["## Limits", bullets([*wording.limits(record), *(kept.get("notes") or ()), *note])]
     made: Mapping[str, Any] = kept.get("conditions") or {}
@@ -63,8 +63,3 @@ def explained_page(kept: Mapping[str, Any], picture: str, files: Sequence[tuple[
 
 def _shown(one: tables.Table) -> list[str]:
     return [one.caption, table(one.heads, one.rows)]
-
-
-def _folded(title: str, parts: Sequence[str]) -> str:
-    inside = "\n\n".join(parts)
-    return f"<details><summary>{title}</summary>\n\n{inside}\n</details>"

@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from foveate.report.explained import SFD, Explained
-from foveate.report.statistics import Comparison
-from foveate.report.table import ABSENT, LEVEL, p_text
+from foveate.report.statistics import LEVEL, Comparison
+from foveate.report.table import ABSENT, p_text
 from foveate.report.wording import told
 
 SAME = "no significant difference"

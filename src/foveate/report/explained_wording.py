@@ -7,7 +7,8 @@ from typing import Any
 
 from foveate.report.explained import SAME_B, SFD, Explained, Setting
 from foveate.report.explained_table import SAME, chance_text, interval, number, verdict
-from foveate.report.table import LEVEL, p_text
+from foveate.report.statistics import LEVEL
+from foveate.report.table import p_text
 from foveate.report.wording import join, told
 
 SFD_IS = (

@@ -8,11 +8,14 @@ from typing import Any
 
 from foveate.core.files import write_bytes
 from foveate.report import plots, table, wording
+from foveate.report.detected import OVERLAPS, detected_of
+from foveate.report.detected_plots import precision_charts
 from foveate.report.explained import FILE, read_explained
 from foveate.report.explained_html import sections
-from foveate.report.reading import StudyRecord, find_key, read_study
+from foveate.report.reading import StudyRecord, read_study
+from foveate.report.rows import Row, rows_of
 from foveate.report.starts import BASE, starts_of
-from foveate.report.templating import environment, markup
+from foveate.report.templating import environment, inline_png, markup
 
 EXPLAIN = "explain"
 
@@ -34,15 +37,16 @@ def write_report(study_folder: str | Path) -> Path:
         ImportError: If jinja2 is missing.
     """
     study = read_study(study_folder)
-    rows = table.rows_of(study)
+    rows = rows_of(study)
     page = render(study, rows)
     _write(study.path / "results.csv", table.csv_text(rows))
     return _write(study.path / "report.html", page)
 
 
-def render(study: StudyRecord, rows: list[table.Row]) -> str:
+def render(study: StudyRecord, rows: list[Row]) -> str:
     """The whole page as text."""
-    data, model = _subject(study)
+    data, model = wording.subject(study)
+    metric = study.metric
     style = {BASE: "c0", **plots.styles(study.labels)}
     seen = _seen(study, style)
     look = seen.get("look") or {}
@@ -52,12 +56,17 @@ def render(study: StudyRecord, rows: list[table.Row]) -> str:
         .render(
             data=data,
             model=model,
+            metric=metric,
             headline=wording.headline(rows, wording.class_count(study)),
             legend=wording.legend(study),
             starts=_starts(study),
             accuracy=_cells(rows, "accuracy"),
             control=_cells([row for row in rows if row.against_wider], "control"),
             cost=_cells(rows, "cost"),
+            detected=_detected(study, style),
+            overlaps=OVERLAPS,
+            further=_cells(rows, "further"),
+            gaps=_cells([row for row in rows if row.further_gaps], "gaps"),
             styles=style,
             curves=[(label, markup(svg)) for label, svg in plots.learning_curves(study)],
             charts=[markup(svg) for svg in plots.cost_charts(study, rows)],
@@ -89,8 +98,8 @@ def _told(look: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"maps and scores: {key}", value
 
 
-def _cells(rows: list[table.Row], which: str) -> dict[str, Any]:
-    columns = table.columns(which)
+def _cells(rows: list[Row], which: str) -> dict[str, Any]:
+    columns = table.columns(which, rows[0].metric) if rows else []
     return {
         "columns": columns,
         "rows": [(row, [column.text(row) for column in columns]) for row in rows],
@@ -102,23 +111,27 @@ def _starts(study: StudyRecord) -> dict[str, Any] | None:
     found = starts_of(study)
     if found is None:
         return None
-    heads = [{"title": title, "words": False} for title in found["columns"]]
-    made = {
-        key: {"columns": heads, "rows": [({"label": row[0]}, row) for row in found[key]]}
-        for key in ("rows", "gaps")
-    }
+    made = {key: _grid(found["columns"], found[key]) for key in ("rows", "gaps")}
     return {"headline": found["headline"], **made}
 
 
-def _subject(study: StudyRecord) -> tuple[str, str]:
-    run = study.any_run()
-    config = run.config if run else {}
-    data, model = config.get("data", {}), config.get("model", {})
-    source = data.get("source") or find_key(study.study, "source") or "unknown data"
-    name = model.get("name") or find_key(study.study, "model") or "unknown model"
-    name = name if isinstance(name, str) else str(find_key(study.study, "name"))
-    width = model.get("width", 1.0)
-    return str(source), name if width == 1 else f"{name} at {width:g} of its width"
+def _detected(study: StudyRecord, style: dict[str, str]) -> dict[str, Any] | None:
+    """What only detectors have, for the page."""
+    found = detected_of(study)
+    if found is None:
+        return None
+    charts = [(label, markup(svg)) for label, svg in precision_charts(found["curves"], style)]
+    classes = _grid(found["classes"]["columns"], found["classes"]["rows"])
+    pictures = [
+        {**one, "source": inline_png(study.path / one["file"])} for one in found["pictures"]
+    ]
+    return {**found, "curves": charts, "classes": classes, "pictures": pictures}
+
+
+def _grid(columns: list[str], rows: list[list[str]]) -> dict[str, Any]:
+    """Texts as the grid of all tables takes them."""
+    heads = [{"title": title, "words": False} for title in columns]
+    return {"columns": heads, "rows": [({"label": row[0]}, row) for row in rows]}
 
 
 def _conditions(study: StudyRecord) -> Iterator[tuple[str, str]]:

@@ -13,15 +13,16 @@ from typing import Any
 
 from foveate.attention import attention_spec
 from foveate.core import Words, expected
+from foveate.report.detected import detected_of
 from foveate.report.reading import NONE, RunRecord, StudyRecord, read_study, variants_of
+from foveate.report.rows import Row, rows_of
 from foveate.report.starts import starts_of
 from foveate.report.statistics import compare, holm
-from foveate.report.table import columns, gap_text, p_text, rows_of
-from foveate.report.wording import class_count, headline, legend, limits
+from foveate.report.table import columns, gap_text, p_text
+from foveate.report.wording import class_count, data_name, headline, legend, limits, subject
 
 GATE = "das"
-_METRICS = ("lr", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5", "seconds")
-_SOURCES = r"(fashion-mnist|cifar100|imagenet|stanford-dogs|shards):(?!ROOT)[^\s\"']+"
+_SOURCES = r"(fashion-mnist|cifar100|imagenet|stanford-dogs|shards|coco|voc):(?!ROOT)[^\s\"']+"
 
 
 def keep(folder: str | Path, title: str = "", note: str = "") -> dict[str, Any]:
@@ -47,13 +48,14 @@ def keep(folder: str | Path, title: str = "", note: str = "") -> dict[str, Any]:
     if missing or run is None or not study.costs:
         lacks = f"no finished run of every seed for {', '.join(missing)}" if missing else "no costs"
         raise ValueError(expected("keep", f"a finished study in {folder}", Words(lacks)))
-    shown = [c for c in columns("accuracy") if c.title not in ("runs", "verdict")]
-    shown += [c for c in columns("cost") if c.table == "cost"]
-    width = run.config["model"].get("width", 1.0)
-    model = run.config["model"]["name"] + (f" at {width:g} of its width" if width != 1 else "")
-    data = run.config["data"]["source"].split(":")[0]
+    metric = study.metric
+    shown = [c for c in columns("accuracy", metric) if c.title not in ("runs", "verdict")]
+    shown += [c for c in columns("cost", metric) if c.table == "cost"]
+    source, model = subject(study)
+    data = anonymous(data_name(source))
     environment = dict(run.environment)
     return {
+        "task": metric.task,
         "title": title or f"{model} on {data}",
         "data": data,
         "model": model,
@@ -66,12 +68,13 @@ def keep(folder: str | Path, title: str = "", note: str = "") -> dict[str, Any]:
         },
         "against": _against_gate(study),
         "starts": starts_of(study),
+        **_detected(study, rows),
         # The numbers behind the texts, for whoever wants to compute with them.
-        "top1_by_seed": {
+        metric.by_seed: {
             label: {str(seed): value for seed, value in study.scores(label).items()}
             for label in study.labels
         },
-        "estimates": {row.label: asdict(row.top1) for row in rows if row.top1},
+        "estimates": {row.label: asdict(row.score) for row in rows if row.score},
         "costs": dict(study.costs),
         "limits": limits(study, rows),
         "note": note,
@@ -96,11 +99,12 @@ def metrics_csv(folder: str | Path) -> str:
     study = read_study(folder)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("label", "seed", "epoch", *_METRICS))
+    names = [*study.metric.epochs, *_loss_parts(study)]
+    writer.writerow(("label", "seed", "epoch", *names))
     for label in study.labels:
         for seed, run in study.finished(label).items():
             for epoch, row in _epochs(run):
-                values = (row.get(key, math.nan) for key in _METRICS)
+                values = (row.get(key, math.nan) for key in names)
                 texts = (f"{value:.6g}" if math.isfinite(value) else "" for value in values)
                 writer.writerow((label, seed, epoch, *texts))
     return out.getvalue()
@@ -116,18 +120,31 @@ def anonymous(text: str) -> str:
     return re.sub(r"(?<![\w.:/])/(?:[^\s\"'/]+/)+", "", re.sub(_SOURCES, r"\1:ROOT", text))
 
 
+def _loss_parts(study: StudyRecord) -> list[str]:
+    """Columns of the parts of the loss, where runs have some."""
+    rows = (row for run in study.all_runs() for row in run.curve)
+    return sorted({key for row in rows for key in row if key.startswith("loss_")})
+
+
+def _detected(study: StudyRecord, rows: list[Row]) -> dict[str, Any]:
+    """What only detectors have, and their further scores as tables."""
+    found = detected_of(study)
+    if found is None:
+        return {}
+    tables = {}
+    for which, shown in (("further", rows), ("gaps", [row for row in rows if row.further_gaps])):
+        heads = columns(which, study.metric)
+        tables[which] = {
+            "columns": [column.title for column in heads],
+            "rows": [[column.text(row) for column in heads] for row in shown],
+        }
+    return {"detected": {**tables, **found}}
+
+
 def _epochs(run: RunRecord) -> Iterator[tuple[int, dict[str, float]]]:
     start = (run.result or {}).get("start")
     if isinstance(start, dict):
-        loss = start.get("loss")
-        yield (
-            0,
-            {
-                "val_loss": math.nan if loss is None else loss,
-                "val_top1": start["top1"],
-                "val_top5": start["top5"],
-            },
-        )
+        yield 0, {f"val_{key}": v for key, v in start.items() if isinstance(v, (int, float))}
     for turn, row in enumerate(run.curve, 1):
         yield int(row.get("epoch", turn)), row
 

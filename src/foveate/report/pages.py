@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from foveate.report.detected_page import detected_parts
 from foveate.report.explained import KIND, Explained
 from foveate.report.markdown import MARK, table
-from foveate.report.pictures import described
+from foveate.report.metric import metric_of
+from foveate.report.pictures import described, scores_by_seed
 from foveate.report.wording import told
 
 
@@ -24,16 +26,21 @@ def markdown_page(kept: Mapping[str, Any], picture: str, files: Sequence[tuple[s
         Markdown.
     """
     parts = [MARK, f"# {kept.get('title') or '{model} on {data}'.format_map(kept)}"]
-    starts = kept.get("starts")
+    starts, title = kept.get("starts"), metric_of(kept).title
     if starts:
         parts += [starts["headline"]] if starts["headline"] else []
-        parts += [f"![{described(kept)}]({picture})", *_starts(starts), "## After fine-tuning"]
+        parts += [
+            f"![{described(kept)}]({picture})",
+            *_starts(starts, title),
+            "## After fine-tuning",
+        ]
         parts += [kept["headline"]]
     else:
         parts += [kept["headline"], f"![{described(kept)}]({picture})"]
     parts.append(table(kept["columns"], kept["rows"]))
     if kept.get("legend"):
         parts.append("\n".join(f"- {line}" for line in kept["legend"]))
+    parts += detected_parts(kept["detected"]) if kept.get("detected") else []
     parts += _against(kept.get("against"))
     limits = [*kept.get("limits", []), *([kept["note"]] if kept.get("note") else [])]
     if limits:
@@ -76,13 +83,13 @@ def _entry(kept: Mapping[str, Any]) -> list[str]:
         return [record.title, str(record.most_seeds), kept["headline"]]
     return [
         str(kept.get("title") or "{model} on {data}".format_map(kept)),
-        str(len(next(iter(kept["top1_by_seed"].values())))),
+        str(len(next(iter(scores_by_seed(kept).values())))),
         (kept.get("starts") or {}).get("headline") or kept["headline"],
     ]
 
 
-def _starts(starts: Mapping[str, Any]) -> list[str]:
-    parts = ["Validation top-1 % with 95 % intervals:", table(starts["columns"], starts["rows"])]
+def _starts(starts: Mapping[str, Any], title: str) -> list[str]:
+    parts = [f"Validation {title} % with 95 % intervals:", table(starts["columns"], starts["rows"])]
     if starts["gaps"]:
         count = len(starts["gaps"]) * len(starts["epochs"])
         parts += [
@@ -108,7 +115,7 @@ def _against(against: Mapping[str, Any] | None) -> list[str]:
 def _conditions(kept: Mapping[str, Any]) -> list[list[str]]:
     timed = kept.get("cost_conditions", {})
     shown = {
-        "seeds": kept.get("seeds") or list(next(iter(kept["top1_by_seed"].values()))),
+        "seeds": kept.get("seeds") or list(next(iter(scores_by_seed(kept).values()))),
         "commit": kept.get("commits") or kept.get("commit"),
         "machine": kept.get("machine"),
         "versions": kept.get("versions"),

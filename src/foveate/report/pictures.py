@@ -13,13 +13,13 @@ from typing import Any
 
 from foveate.core import require
 from foveate.explain.figures import new_figure, png_bytes
+from foveate.report.metric import metric_of
 from foveate.report.reading import NONE, WIDER
 from foveate.report.statistics import estimate
 
-_BLUE, _ORANGE, _GREEN, _GRAY = "#0072B2", "#D55E00", "#009E73", "#666666"
-_LINES = (_ORANGE, _BLUE, _GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DOTS = ("o", "s", "^", "D", "v", "P", "X")
-_TOP1 = "validation top-1 %"
+_BLUE, _ORANGE, _GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#666666"
+LINES = (_ORANGE, _BLUE, _GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DOTS = ("o", "s", "^", "D", "v", "P", "X")
 _SWEEP = re.compile(r"(?P<stem>[A-Za-z_]+)-(?P<value>\d+(\.\d+)?)")
 
 
@@ -66,12 +66,20 @@ def shape_of(kept: Mapping[str, Any]) -> str:
 
 def described(kept: Mapping[str, Any]) -> str:
     """The plot in words, for those who cannot see it."""
-    return {
-        "starts": "Top-1 by epoch of fine-tuning from the moment of insertion, one line per start",
-        "grid": "Top-1 of every pair of options as a heat map",
-        "sweep": "Top-1 and cost over the values of one option",
-        "rows": "Top-1 of every network with its 95 % interval and every seed",
-    }[shape_of(kept)]
+    metric = metric_of(kept)
+    words = {
+        "starts": "{} by epoch of fine-tuning from the moment of insertion, one line per start",
+        "grid": "{} of every pair of options as a heat map",
+        "sweep": "{} and cost over the values of one option",
+        "rows": f"{{}} of every {metric.network} with its 95 % interval and every seed",
+    }
+    return words[shape_of(kept)].format(metric.title[0].upper() + metric.title[1:])
+
+
+def scores_by_seed(kept: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
+    """The scores of a kept study, fractions, by label and seed."""
+    scores: Mapping[str, Mapping[str, float]] = kept[metric_of(kept).by_seed]
+    return scores
 
 
 def _blank(width: float, height: float) -> Any:
@@ -81,7 +89,7 @@ def _blank(width: float, height: float) -> Any:
 
 
 def _gated(kept: Mapping[str, Any]) -> list[str]:
-    return [label for label in kept["top1_by_seed"] if label not in (NONE, WIDER)]
+    return [label for label in scores_by_seed(kept) if label not in (NONE, WIDER)]
 
 
 def _values(labels: list[str]) -> dict[str, float]:
@@ -111,7 +119,7 @@ def _told(mean: float, half: float) -> str:
 
 
 def _ends(mean: float, half: float) -> tuple[float, float]:
-    """The ends of an interval, as far as an accuracy can reach."""
+    """The ends of an interval, as far as a score can reach."""
     known = 0.0 if math.isnan(half) else half
     return max(0.0, mean - known), min(100.0, mean + known)
 
@@ -121,34 +129,34 @@ def _plain(ax: Any, kept: Mapping[str, Any], along: str) -> None:
     mean, half = _mean(kept, NONE)
     line, band = (ax.axvline, ax.axvspan) if along == "x" else (ax.axhline, ax.axhspan)
     if not math.isnan(half):
-        band(mean - half, mean + half, color=_GRAY, alpha=0.15, lw=0)
-    line(mean, color=_GRAY, lw=1.2, ls="--", label=NONE)
+        band(mean - half, mean + half, color=GRAY, alpha=0.15, lw=0)
+    line(mean, color=GRAY, lw=1.2, ls="--", label=NONE)
 
 
 def _rows(kept: Mapping[str, Any]) -> Any:
     """Accuracy with intervals against label."""
-    labels = list(kept["top1_by_seed"])
+    labels = list(scores_by_seed(kept))
     figure = _blank(7.2, 0.9 + 0.34 * len(labels))
     ax = figure.subplots()
     _plain(ax, kept, "x")
     for place, label in enumerate(labels):
         mean, half = _mean(kept, label)
-        color = _GRAY if label in (NONE, WIDER) else _BLUE
-        seeds = [100 * value for value in kept["top1_by_seed"][label].values()]
+        color = GRAY if label in (NONE, WIDER) else _BLUE
+        seeds = [100 * value for value in scores_by_seed(kept)[label].values()]
         ax.plot(seeds, [place] * len(seeds), "|", color=color, ms=9, alpha=0.6)
         ax.errorbar(mean, place, xerr=half, fmt="o", color=color, capsize=3, ms=5)
     _bounded(ax, kept, labels)
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.5, -0.5)
-    ax.set_xlabel(f"{_TOP1}: mean, 95 % interval, and every seed")
+    ax.set_xlabel(f"{metric_of(kept).axis}: mean, 95 % interval, and every seed")
     ax.grid(axis="x", alpha=0.3)
     return figure
 
 
 def _bounded(ax: Any, kept: Mapping[str, Any], labels: list[str]) -> None:
-    """Show every seed and as much of the intervals as an accuracy can reach."""
+    """Show every seed and as much of the intervals as a score can reach."""
     ends = [end for label in labels for end in _ends(*_mean(kept, label))]
-    seeds = [100 * v for label in labels for v in kept["top1_by_seed"][label].values()]
+    seeds = [100 * v for label in labels for v in scores_by_seed(kept)[label].values()]
     low, high = min(*ends, *seeds), max(*ends, *seeds)
     room = 0.04 * max(high - low, 1.0)
     ax.set_xlim(low - room, high + room)
@@ -163,14 +171,14 @@ def _sweep(kept: Mapping[str, Any]) -> Any:
     _plain(top, kept, "y")
     means, halves = zip(*(_mean(kept, label) for label in labels), strict=True)
     for label, value in values.items():
-        seeds = [100 * v for v in kept["top1_by_seed"][label].values()]
+        seeds = [100 * v for v in scores_by_seed(kept)[label].values()]
         top.plot([value] * len(seeds), seeds, "_", color=_BLUE, ms=9, alpha=0.6)
     top.errorbar(x, means, yerr=halves, fmt="o-", color=_BLUE, capsize=3, ms=5, label="with gates")
     ends, tops = zip(*map(_ends, means, halves), strict=True)
     plain = kept["estimates"][NONE]["mean"] * 100
     room = 0.06 * max(max(tops) - min(*ends, plain), 1.0)
     top.set_ylim(min(*ends, plain) - room, max(*tops, plain) + room)
-    top.set_ylabel(_TOP1)
+    top.set_ylabel(metric_of(kept).axis)
     top.legend(loc="best", frameon=False)
     for key, name, color, dot in (
         ("macs", "MACs", _GREEN, "^"),
@@ -179,7 +187,7 @@ def _sweep(kept: Mapping[str, Any]) -> Any:
     ):
         y = [kept["costs"][label][key] / kept["costs"][NONE][key] for label in labels]
         bottom.plot(x, y, f"{dot}-", color=color, ms=5, label=name)
-    bottom.axhline(1.0, color=_GRAY, lw=1.2, ls="--")
+    bottom.axhline(1.0, color=GRAY, lw=1.2, ls="--")
     bottom.set_xscale("log")
     bottom.set_xticks(x, [f"{value:g}" for value in x])
     bottom.minorticks_off()
@@ -214,7 +222,7 @@ def _grid(kept: Mapping[str, Any]) -> Any:
         ax.add_patch(patches.Rectangle(corner, 1, 1, fill=False, ec=_ORANGE, lw=2.5, gid=gate))
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), rows)
-    ax.set_title(f"{_TOP1}; none: {_told(*_mean(kept, NONE))}", fontsize=10)
+    ax.set_title(f"{metric_of(kept).axis}; none: {_told(*_mean(kept, NONE))}", fontsize=10)
     first = f"{rows[0]}-{columns[0]}"
     ax.set_ylabel(_option(kept, first, rows[0]))
     ax.set_xlabel(_option(kept, first, columns[0], turn=-1))
@@ -229,9 +237,9 @@ def _starts(kept: Mapping[str, Any]) -> Any:
     ax = figure.subplots()
     if starts["base"]:
         base = 100 * fmean(starts["base"].values())
-        ax.axhline(base, color=_GRAY, lw=1.2, ls="--", label="base")
+        ax.axhline(base, color=GRAY, lw=1.2, ls="--", label="base")
     for turn, (label, by_epoch) in enumerate(starts["curves"].items()):
-        color, dot = _LINES[turn % len(_LINES)], _DOTS[turn % len(_DOTS)]
+        color, dot = LINES[turn % len(LINES)], DOTS[turn % len(DOTS)]
         found = {int(e): estimate(list(seeds.values())) for e, seeds in by_epoch.items()}
         x = sorted(found)
         mean = [100 * found[epoch].mean for epoch in x]
@@ -246,7 +254,7 @@ def _starts(kept: Mapping[str, Any]) -> Any:
     low, high = ax.get_ylim()
     ax.set_ylim(max(0.0, low), min(101.0, high))
     ax.set_xlabel("epoch of fine-tuning")
-    ax.set_ylabel(f"{_TOP1}, 95 % intervals")
+    ax.set_ylabel(f"{metric_of(kept).axis}, 95 % intervals")
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, ncols=2)
     return figure

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from statistics import fmean
 
+from foveate.report.metric import Metric
 from foveate.report.reading import NONE, StudyRecord
+from foveate.report.rows import Row
 from foveate.report.svg import Chart, padded
-from foveate.report.table import Row
 
 PALETTE = 8
 
@@ -42,44 +43,45 @@ def learning_curves(study: StudyRecord) -> list[tuple[str, str]]:
     y_low, y_high = padded(values)
     last = max((epoch for curve in curves.values() for epoch, _ in curve), default=1)
     first = min((epoch for curve in curves.values() for epoch, _ in curve), default=0)
-    style = styles(study.labels)
+    style, metric = styles(study.labels), study.metric
+    dashed, _ = metric.dashed
     charts = []
     for label, curve in curves.items():
         chart = Chart(
             title=f"Learning curve of {label}",
-            description=_told(label, curve),
+            description=_told(label, curve, metric),
             x_range=(first, last if last > first else first + 1),
             y_range=(max(0.0, y_low), min(100.0, y_high)),
             x_label="epoch",
-            y_label="top-1 %",
+            y_label=f"{metric.title} %",
             width=340,
             height=250,
             whole=True,
         )
         if label != NONE and NONE in curves:
-            chart.line(_line(curves[NONE], "val_top1"), "faint")
+            chart.line(_line(curves[NONE], metric.curve), "faint")
         chart.band(
             [
-                (epoch, 100 * stages["val_top1"][0], 100 * stages["val_top1"][2])
+                (epoch, 100 * stages[metric.curve][0], 100 * stages[metric.curve][2])
                 for epoch, stages in curve
             ],
             style[label],
         )
-        chart.line(_line(curve, "train_top1"), f"{style[label]} dashed")
-        chart.line(_line(curve, "val_top1"), style[label])
+        chart.line(_line(curve, dashed), f"{style[label]} dashed")
+        chart.line(_line(curve, metric.curve), style[label])
         charts.append((label, chart.render()))
     return charts
 
 
 def cost_charts(study: StudyRecord, rows: list[Row]) -> list[str]:
-    """Accuracy against MACs, and against the measured time of a forward pass."""
-    style = styles(study.labels)
+    """The score against MACs, and against the measured time of a forward pass."""
+    style, heading = styles(study.labels), study.metric.heading
     charts = []
     for key, unit, x_label, title in (
-        ("macs", 1e9, "MACs, G", "Accuracy against multiply-accumulates"),
-        ("forward_ratio", 1.0, "forward time, x none", "Accuracy against forward time"),
+        ("macs", 1e9, "MACs, G", f"{heading} against multiply-accumulates"),
+        ("forward_ratio", 1.0, "forward time, x none", f"{heading} against forward time"),
     ):
-        shown = [row for row in rows if row.top1 and isinstance(row.costs.get(key), (int, float))]
+        shown = [row for row in rows if row.score and isinstance(row.costs.get(key), (int, float))]
         if not shown:
             continue
         charts.append(_cost_chart(shown, style, key, unit, x_label, title))
@@ -91,12 +93,13 @@ def _cost_chart(
 ) -> str:
     places = {}
     for row in rows:
-        if row.top1 is None:
+        score = row.score
+        if score is None:
             continue
-        x, y = row.costs[key] / unit, 100 * row.top1.mean
-        # With two seeds an interval can reach past what an accuracy can be; the chart does not.
-        down = max(0.0, 100 * (row.top1.low if row.top1.low is not None else row.top1.mean))
-        up = min(100.0, 100 * (row.top1.high if row.top1.high is not None else row.top1.mean))
+        x, y = row.costs[key] / unit, 100 * score.mean
+        # With two seeds an interval can reach past what a score can be; the chart does not.
+        down = max(0.0, 100 * (score.low if score.low is not None else score.mean))
+        up = min(100.0, 100 * (score.high if score.high is not None else score.mean))
         low = (row.costs.get(f"{key}_low") or row.costs[key]) / unit
         high = (row.costs.get(f"{key}_high") or row.costs[key]) / unit
         places[row.label] = (x, y, down, up, low, high)
@@ -106,11 +109,11 @@ def _cost_chart(
     said = "; ".join(f"{label}: {x:.3g}, {y:.1f} %" for label, (x, y, *_) in places.items())
     chart = Chart(
         title=title,
-        description=f"{x_label}, top-1: {said}",
+        description=f"{x_label}, {rows[0].metric.title}: {said}",
         x_range=(x_low, x_high),
         y_range=(y_low, y_high),
         x_label=x_label,
-        y_label="top-1 %",
+        y_label=f"{rows[0].metric.title} %",
     )
     for label, (x, y, down, up, low, high) in places.items():
         chart.error_bar((x, down), (x, up), style[label])
@@ -124,20 +127,21 @@ _Stages = dict[str, tuple[float, float, float]]
 
 
 def _curve(study: StudyRecord, label: str) -> list[tuple[int, _Stages]]:
-    """Lowest, mean and highest accuracy over the seeds, by epoch."""
+    """Lowest, mean and highest score over the seeds, by epoch."""
+    keys = (study.metric.dashed[0], study.metric.curve)
     by_epoch: dict[int, dict[str, list[float]]] = {}
     for run in study.runs.get(label, {}).values():
         for turn, row in enumerate(run.curve):
             epoch = row.get("epoch", math.nan)
             slot = by_epoch.setdefault(int(epoch) if math.isfinite(epoch) else turn, {})
-            for key in ("train_top1", "val_top1"):
+            for key in keys:
                 if math.isfinite(row.get(key, math.nan)):
                     slot.setdefault(key, []).append(row[key])
     missing = (math.nan,) * 3
     curve: list[tuple[int, _Stages]] = []
     for epoch in sorted(by_epoch):
         stages: _Stages = {}
-        for key in ("train_top1", "val_top1"):
+        for key in keys:
             values = by_epoch[epoch].get(key)
             stages[key] = (min(values), fmean(values), max(values)) if values else missing
         curve.append((epoch, stages))
@@ -148,7 +152,8 @@ def _line(curve: list[tuple[int, _Stages]], key: str) -> list[tuple[float, float
     return [(epoch, 100 * stages[key][1]) for epoch, stages in curve]
 
 
-def _told(label: str, curve: list[tuple[int, _Stages]]) -> str:
+def _told(label: str, curve: list[tuple[int, _Stages]], metric: Metric) -> str:
     epoch, stages = curve[-1]
-    train, val = 100 * stages["train_top1"][1], 100 * stages["val_top1"][1]
-    return f"At epoch {epoch} {label} has {train:.1f} % in training and {val:.1f} % in validation"
+    key, name = metric.dashed
+    beside, val = 100 * stages[key][1], 100 * stages[metric.curve][1]
+    return f"At epoch {epoch} {label} has {beside:.1f} % in {name} and {val:.1f} % in validation"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from foveate.core.files import write_bytes
+from foveate.report.copies import copy_pictures
+from foveate.report.detected_plots import draw_precision
 from foveate.report.explained import KIND, Explained
 from foveate.report.explained_kept import write_kept
 from foveate.report.explained_page import explained_page
@@ -24,7 +28,8 @@ def publish(
     """Write what a finished study came to.
 
     ``NAME.json`` holds the numbers, tests and conditions, ``NAME.csv`` every epoch of every run,
-    ``NAME.png`` the plot, ``NAME.md`` the page.
+    ``NAME.png`` the plot, ``NAME.md`` the page; of detectors ``NAME-curves.png`` their precision
+    over recall, and ``NAME-1.png`` and so on the first pictures of the study.
 
     Args:
         study: The study folder.
@@ -45,9 +50,15 @@ def publish(
     said = " ".join(text for text in (known.get("note", ""), note) if text)
     kept = keep(study, title or known.get("title", ""), said)
     target = Path(folder)
+    if "detected" in kept:
+        found = kept["detected"]
+        pictures = ((one, Path(study) / one["file"]) for one in found["pictures"])
+        found["pictures"] = copy_pictures(pictures, target, name)
+        found["plot"] = f"{name}-curves.png" if found["curves"] else None
     text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
     write_bytes(target / f"{name}.csv", metrics_csv(study).encode())
-    write_bytes(target / f"{name}.png", draw(kept))
+    for place, plot in _plots(target / f"{name}.json", kept).items():
+        write_bytes(place, plot())
     write_bytes(target / f"{name}.json", text.encode())
     page = target / f"{name}.md"
     write_bytes(page, page_of(target / f"{name}.json").encode())
@@ -103,11 +114,10 @@ def lacking(folder: str | Path) -> list[Path]:
     """Pictures that pages of a folder of published studies show and that are not there."""
     lacks = []
     for path in sorted(Path(folder).glob("*.json")):
-        shown = [path.with_suffix(".png").name]
         kept = _read(path)
-        if kept.get("kind") == KIND:
-            shown += [str(picture["file"]) for picture in kept.get("pictures") or ()]
-        lacks += [path.parent / name for name in shown if not (path.parent / name).is_file()]
+        copied = kept.get("pictures") or kept.get("detected", {}).get("pictures") or ()
+        shown = [*_plots(path, kept), *(path.parent / str(one["file"]) for one in copied)]
+        lacks += [place for place in shown if not place.is_file()]
     return lacks
 
 
@@ -115,12 +125,23 @@ def draw_missing(folder: str | Path) -> list[Path]:
     """Draw the plots that a folder of published studies lacks; return their paths."""
     drawn = []
     for path in sorted(Path(folder).glob("*.json")):
-        picture, kept = path.with_suffix(".png"), _read(path)
-        if not picture.is_file():
-            explained = kept.get("kind") == KIND
-            write_bytes(picture, draw_explained(Explained(kept)) if explained else draw(kept))
-            drawn.append(picture)
+        for place, plot in _plots(path, _read(path)).items():
+            if not place.is_file():
+                write_bytes(place, plot())
+                drawn.append(place)
     return drawn
+
+
+def _plots(numbers: Path, kept: dict[str, Any]) -> dict[Path, Callable[[], bytes]]:
+    """Everything that is drawn from the numbers of a page, by where it lies."""
+    picture = numbers.with_suffix(".png")
+    if kept.get("kind") == KIND:
+        return {picture: lambda: draw_explained(Explained(kept))}
+    plots: dict[Path, Callable[[], bytes]] = {picture: partial(draw, kept)}
+    found = kept.get("detected") or {}
+    if found.get("plot"):
+        plots[numbers.with_name(found["plot"])] = partial(draw_precision, found["curves"])
+    return plots
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import csv
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from foveate.core import expected
+from foveate.report.metric import Metric, metric_of
 from foveate.training.toml import read_toml
 
 NONE = "none"
@@ -69,9 +70,14 @@ class StudyRecord:
         runs = self.runs.get(label, {})
         return {seed: run for seed, run in runs.items() if run.result is not None}
 
-    def scores(self, label: str, key: str = "top1") -> dict[int, float]:
-        """A result of each finished run of a label by seed, as a fraction."""
-        found = {}
+    @property
+    def metric(self) -> Metric:
+        """What the study compares."""
+        return metric_of(self.study)
+
+    def scores(self, label: str, key: str = "") -> dict[int, float]:
+        """A result of each finished run of a label by seed, by default what the study compares."""
+        key, found = key or self.metric.key, {}
         for seed, run in self.finished(label).items():
             value = (run.result or {}).get(key)
             if isinstance(value, (int, float)) and math.isfinite(value):
@@ -80,7 +86,11 @@ class StudyRecord:
 
     def any_run(self) -> RunRecord | None:
         """The first run there is, for what all runs share."""
-        return next((run for runs in self.runs.values() for run in runs.values()), None)
+        return next(self.all_runs(), None)
+
+    def all_runs(self) -> Iterator[RunRecord]:
+        """Every run that has a folder, finished or not."""
+        return (run for runs in self.runs.values() for run in runs.values())
 
 
 def read_study(folder: str | Path) -> StudyRecord:
@@ -95,6 +105,7 @@ def read_study(folder: str | Path) -> StudyRecord:
         rule = "a study folder with study.toml, as made by `foveate compare`"
         raise FileNotFoundError(expected("report", rule, str(path)))
     study = read_toml(path / "study.toml")
+    metric_of(study)  # Of a task that is unknown here nothing could be told.
     costs = dict(_read_json(path / "costs.json"))
     conditions = costs.pop("_conditions", {})
     runs: dict[str, dict[int, RunRecord]] = {}

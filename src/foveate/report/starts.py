@@ -8,8 +8,8 @@ from typing import Any
 
 from foveate.core import require
 from foveate.report.reading import NONE, StudyRecord, read_study
-from foveate.report.statistics import Comparison, compare, estimate, holm
-from foveate.report.table import LEVEL, gap_text, p_text, top1_text
+from foveate.report.statistics import LEVEL, Comparison, compare, estimate, holm
+from foveate.report.table import gap_text, p_text, score_text
 from foveate.report.wording import join
 
 BASE = "base"
@@ -28,8 +28,8 @@ def starts_of(study: StudyRecord) -> dict[str, Any] | None:
     Returns:
         ``epochs`` told; ``columns`` and ``rows`` of the accuracies; ``gaps``, the rows of the
         differences to the base network, paired by seed, their p-values corrected by Holm's method
-        over the whole table; ``headline``; ``curves``, top-1 by label, epoch and seed; ``base``,
-        top-1 by seed. None if no run was measured before its first step.
+        over the whole table; ``headline``; ``curves``, the score by label, epoch and seed;
+        ``base``, the score by seed. None if no run was measured before its first step.
     """
     curves = {label: _scores(study, label) for label in study.labels}
     curves = {label: by_epoch for label, by_epoch in curves.items() if 0 in by_epoch}
@@ -78,7 +78,10 @@ def terminal_starts(study: StudyRecord) -> list[Any]:
     simple = require("rich.box", "train", "the terminal table").SIMPLE_HEAD
     made: list[Any] = []
     for title, rows in (
-        ("Right after insertion and later: validation top-1, 95 % intervals", found["rows"]),
+        (
+            f"Right after insertion and later: validation {study.metric.title}, 95 % intervals",
+            found["rows"],
+        ),
         ("To the base network before fine-tuning, points, paired by seed", found["gaps"]),
     ):
         one = rich.Table(title=title, title_justify="left", title_style="bold", box=simple)
@@ -91,15 +94,16 @@ def terminal_starts(study: StudyRecord) -> list[Any]:
 
 
 def _scores(study: StudyRecord, label: str) -> Scores:
-    """Top-1 of the finished runs of a label, by epoch and seed."""
+    """The score of the finished runs of a label, by epoch and seed."""
     found: Scores = {}
+    metric = study.metric
     for seed, run in study.finished(label).items():
         start = (run.result or {}).get("start")
-        before = start.get("top1") if isinstance(start, Mapping) else None
+        before = start.get(metric.key) if isinstance(start, Mapping) else None
         if isinstance(before, (int, float)):
             found.setdefault(0, {})[seed] = float(before)
         for row in run.curve:
-            epoch, value = row.get("epoch", math.nan), row.get("val_top1", math.nan)
+            epoch, value = row.get("epoch", math.nan), row.get(metric.curve, math.nan)
             if math.isfinite(epoch) and math.isfinite(value):
                 found.setdefault(int(epoch), {})[seed] = value
     return found
@@ -115,7 +119,7 @@ def _keyed(by_seed: Mapping[int, float]) -> dict[str, float]:
 
 
 def _mean(by_seed: Mapping[int, float]) -> str:
-    return top1_text(estimate(list(by_seed.values())) if by_seed else None)
+    return score_text(estimate(list(by_seed.values())) if by_seed else None)
 
 
 def _gap(against: Comparison | None, p: float | None) -> str:

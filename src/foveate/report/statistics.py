@@ -14,6 +14,7 @@ from foveate.core import expected
 from foveate.report.student import quantile, two_sided_p
 
 CONFIDENCE = 0.95
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)

@@ -9,51 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from foveate.core import require
-from foveate.report.reading import NONE, WIDER, StudyRecord
-from foveate.report.statistics import Comparison, Estimate, compare, estimate, holm
+from foveate.report.metric import CLASSIFICATION, Metric
+from foveate.report.reading import NONE
+from foveate.report.rows import Row
+from foveate.report.statistics import LEVEL, Comparison, Estimate
 
-BETTER, WORSE = "better than none", "worse than none"
-SAME = "not significantly different from none"
-LEVEL = 0.05
 ABSENT = "-"
 Value = int | float | str | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One variant of a study; accuracies are fractions.
-
-    Attributes:
-        label: The variant.
-        runs: Finished runs.
-        wanted: Runs the study asks for.
-        costs: Its entry of ``costs.json``.
-        top1: Mean over the finished runs, or None.
-        against_none: Difference to the plain network, paired by seed.
-        p_none: Its p-value after Holm's correction over all variants compared.
-        against_wider: Difference of an attention to the parameter-matched plain network.
-        p_wider: Its p-value after Holm's correction.
-        verdict: The outcome in words.
-    """
-
-    label: str
-    runs: int
-    wanted: int
-    costs: dict[str, Any]
-    top1: Estimate | None
-    against_none: Comparison | None
-    p_none: float | None
-    against_wider: Comparison | None
-    p_wider: float | None
-    verdict: str
-
-    @property
-    def name(self) -> str:
-        """The label with what it means where that is not plain."""
-        if self.label == WIDER:
-            width = self.costs.get("width")
-            return f"{WIDER} (width {width:.2f})" if isinstance(width, float) else WIDER
-        return self.label
 
 
 @dataclass(frozen=True)
@@ -63,7 +25,7 @@ class Column:
     Attributes:
         title: Heading.
         text: The cell of a row.
-        table: ``"accuracy"``, ``"control"``, ``"cost"`` or ``"all"``.
+        table: A table of :func:`columns`, or ``"all"``.
         words: True for words (left), False for numbers (right).
         wide: True if a narrow terminal leaves it out.
     """
@@ -73,54 +35,6 @@ class Column:
     table: str
     words: bool = False
     wide: bool = False
-
-
-def rows_of(study: StudyRecord) -> list[Row]:
-    """Results of every variant of a study, in the order of the study."""
-    scores = {label: study.scores(label) for label in study.labels}
-    none, wider = scores.get(NONE, {}), scores.get(WIDER, {})
-    to_none = {label: compare(scores[label], none) for label in study.labels if label != NONE}
-    to_wider = {
-        label: compare(scores[label], wider) for label in study.labels if label not in (NONE, WIDER)
-    }
-    p_none = holm({label: c.p for label, c in to_none.items() if c})
-    p_wider = holm({label: c.p for label, c in to_wider.items() if c})
-    rows = []
-    for label in study.labels:
-        values = list(scores[label].values())
-        costs = dict(study.costs.get(label, {}))
-        if not values and "params" not in costs and label == WIDER:
-            continue  # No such network exists for this family; the limits say why.
-        against = to_none.get(label)
-        rows.append(
-            Row(
-                label=label,
-                runs=len(values),
-                wanted=len(study.seeds),
-                costs=costs,
-                top1=estimate(values) if values else None,
-                against_none=against,
-                p_none=p_none.get(label),
-                against_wider=to_wider.get(label),
-                p_wider=p_wider.get(label),
-                verdict=_verdict(label, len(values), against, p_none.get(label)),
-            )
-        )
-    return rows
-
-
-def _verdict(label: str, runs: int, against: Comparison | None, p: float | None) -> str:
-    if runs == 0:
-        return "not run"
-    if label == NONE:
-        return "the plain network"
-    if against is None:
-        return "not comparable: no run of none with the same seed"
-    if p is None:
-        return f"not tested: {against.why_untested}"
-    if p >= LEVEL:
-        return SAME
-    return BETTER if against.difference.mean > 0 else WORSE
 
 
 def _against_wider(row: Row) -> str:
@@ -152,8 +66,9 @@ def _record(row: Row) -> dict[str, Value]:
         for part in ("ms", "ratio", "ratio_low", "ratio_high"):
             record[f"{key}_{part}"] = row.costs.get(f"{key}_{part}")
     record["width"] = row.costs.get("width")
-    record["top1_mean"] = row.top1.mean if row.top1 else None
-    record["top1_half_width"] = row.top1.half_width if row.top1 else None
+    for key, score in _scores(row):
+        record[f"{key}_mean"] = score.mean if score else None
+        record[f"{key}_half_width"] = score.half_width if score else None
     for name, against, p in (
         ("none", row.against_none, row.p_none),
         ("wider", row.against_wider, row.p_wider),
@@ -166,6 +81,12 @@ def _record(row: Row) -> dict[str, Value]:
         record[f"p_{name}_holm"] = p
     record["verdict"] = row.verdict
     return record
+
+
+def _scores(row: Row) -> list[tuple[str, Estimate | None]]:
+    """The score of a row and the further ones, by key."""
+    further = [(key, row.further.get(key)) for key, _ in row.metric.further]
+    return [(row.metric.key, row.score), *further]
 
 
 def points(value: float, sign: bool = False) -> str:
@@ -205,11 +126,11 @@ def _ratio(key: str) -> Callable[[Row], str]:
     return text
 
 
-def top1_text(top1: Estimate | None) -> str:
-    """A mean accuracy in percent with the half width of its interval."""
-    if top1 is None:
+def score_text(score: Estimate | None) -> str:
+    """A mean score in percent with the half width of its interval."""
+    if score is None:
         return ABSENT
-    half, mean = top1.half_width, points(top1.mean)
+    half, mean = score.half_width, points(score.mean)
     return mean if half is None else f"{mean} \N{PLUS-MINUS SIGN} {points(half)}"
 
 
@@ -235,27 +156,44 @@ def _runs(row: Row) -> str:
     return f"{row.runs}" if row.runs == row.wanted else f"{row.runs} of {row.wanted}"
 
 
-COLUMNS = [
-    Column("attention", lambda row: row.name, "all", words=True),
-    Column("runs", _runs, "accuracy"),
-    Column("top-1 %", lambda row: top1_text(row.top1), "accuracy"),
-    Column("to none, points", lambda row: gap_text(row.against_none), "accuracy"),
-    Column("p (Holm)", lambda row: p_text(row.p_none), "accuracy"),
-    Column("verdict", lambda row: row.verdict, "accuracy", words=True, wide=True),
-    Column("to wider, points", lambda row: gap_text(row.against_wider), "control"),
-    Column("p (Holm)", lambda row: p_text(row.p_wider), "control"),
-    Column("verdict", lambda row: _against_wider(row), "control", words=True),
-    Column("params, M", _params, "cost"),
-    Column("MACs, G", _macs, "cost"),
-    Column("published convention, M / G", _published, "cost", wide=True),
-    Column("forward, x none", _ratio("forward"), "cost"),
-    Column("step, x none", _ratio("step"), "cost"),
-]
+def columns(table: str, metric: Metric = CLASSIFICATION) -> list[Column]:
+    """The columns of a table of a study.
+
+    Args:
+        table: ``"accuracy"`` (the score and its tests), ``"control"``, ``"further"`` (further
+            scores), ``"gaps"`` (their differences to none) or ``"cost"``.
+        metric: What the study compares.
+    """
+    return [column for column in _columns(metric) if column.table in (table, "all")]
 
 
-def columns(table: str) -> list[Column]:
-    """The columns of the ``"accuracy"``, the ``"control"`` or the ``"cost"`` table."""
-    return [column for column in COLUMNS if column.table in (table, "all")]
+def _columns(metric: Metric) -> list[Column]:
+    return [
+        Column("attention", lambda row: row.name, "all", words=True),
+        Column("runs", _runs, "accuracy"),
+        Column(f"{metric.title} %", lambda row: score_text(row.score), "accuracy"),
+        Column("to none, points", lambda row: gap_text(row.against_none), "accuracy"),
+        Column("p (Holm)", lambda row: p_text(row.p_none), "accuracy"),
+        Column("verdict", lambda row: row.verdict, "accuracy", words=True, wide=True),
+        Column("to wider, points", lambda row: gap_text(row.against_wider), "control"),
+        Column("p (Holm)", lambda row: p_text(row.p_wider), "control"),
+        Column("verdict", lambda row: _against_wider(row), "control", words=True),
+        *(Column(f"{title} %", _further(key), "further") for key, title in metric.further),
+        *(Column(title, _further_gap(key), "gaps") for key, title in metric.further),
+        Column("params, M", _params, "cost"),
+        Column("MACs, G", _macs, "cost"),
+        Column("published convention, M / G", _published, "cost", wide=True),
+        Column("forward, x none", _ratio("forward"), "cost"),
+        Column("step, x none", _ratio("step"), "cost"),
+    ]
+
+
+def _further(key: str) -> Callable[[Row], str]:
+    return lambda row: score_text(row.further.get(key))
+
+
+def _further_gap(key: str) -> Callable[[Row], str]:
+    return lambda row: gap_text(row.further_gaps.get(key))
 
 
 def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:
@@ -268,8 +206,11 @@ def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:
     rich = require("rich.table", "train", "the terminal table")
     simple = require("rich.box", "train", "the terminal table").SIMPLE_HEAD
     made = []
+    metric = rows[0].metric if rows else CLASSIFICATION
+    score = f"{metric.heading}: validation {metric.title}, 95 % intervals, paired by seed"
     for table, title, shown in (
-        ("accuracy", "Accuracy: validation top-1, 95 % intervals, paired by seed", rows),
+        ("accuracy", score, rows),
+        ("further", "At one overlap, and by size of the objects", rows if metric.further else []),
         (
             "control",
             "Against a plain network with as many parameters",
@@ -282,12 +223,10 @@ def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:
         one = rich.Table(
             title=title, title_justify="left", title_style="bold", box=simple, padding=(0, 1, 0, 0)
         )
-        wanted = [column for column in columns(table) if wide or not column.wide]
-        for column in wanted:
+        wanted = [column for column in columns(table, metric) if wide or not column.wide]
+        for place, column in enumerate(wanted):
             justify = "left" if column.words else "right"
-            one.add_column(
-                column.title, justify=justify, no_wrap=not column.words or column is COLUMNS[0]
-            )
+            one.add_column(column.title, justify=justify, no_wrap=not column.words or not place)
         for row in shown:
             one.add_row(*(column.text(row) for column in wanted))
         made.append(one)

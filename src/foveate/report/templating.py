@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -29,3 +30,8 @@ def environment() -> Any:
 def markup(text: str) -> Any:
     """A piece of HTML that we made ourselves, which is not escaped again."""
     return require("jinja2", "train", "the HTML report").utils.markupsafe.Markup(text)
+
+
+def inline_png(path: Path) -> str:
+    """A PNG file as an address that holds it whole, so that a page needs no file beside it."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from foveate.report.reading import NONE, WIDER, StudyRecord, find_key, variants_of
-from foveate.report.table import BETTER, SAME, WORSE, Row, points
-
-# Below this multiple of chance a network has hardly learned.
-_FAR = 1.5
+from foveate.report.rows import BETTER, SAME, WORSE, Row
+from foveate.report.table import points
 
 
 def headline(rows: list[Row], classes: int | None = None) -> str:
@@ -18,16 +17,12 @@ def headline(rows: list[Row], classes: int | None = None) -> str:
 
     Args:
         rows: What ``rows_of`` returned.
-        classes: Number of classes, if known: networks near chance are pointed out.
+        classes: Number of classes, if known: classifiers near chance are pointed out.
     """
     said = _outcome(rows)
-    tops = [row.top1.mean for row in rows if row.top1]
-    if classes and tops and max(tops) < _FAR * (1 / classes):
-        said += (
-            f" All networks are near chance ({points(1 / classes)} %): they have learned too"
-            " little to be compared; train longer or on more images."
-        )
-    return said
+    tops = [row.score.mean for row in rows if row.score]
+    doubt = rows[0].metric.unlearned(max(tops), classes) if tops else ""
+    return f"{said} {doubt}".rstrip()
 
 
 def _outcome(rows: list[Row]) -> str:
@@ -103,24 +98,15 @@ def limits(study: StudyRecord, rows: list[Row]) -> list[str]:
             " number of variants compared with none. Intervals are not corrected: one may leave 0"
             " out although its corrected p-value is not significant."
         )
-    perfect = [row.label for row in rows if row.top1 and row.top1.mean == 1]
+    perfect = [row.label for row in rows if row.score and row.score.mean == 1]
     if perfect:
-        said.append(
-            f"Every image was right in every run of {join(perfect)}: this task cannot rank them,"
-            " and an interval of width 0 does not say that other images would be right too."
-        )
-    images = _images(study)
-    if images:
-        classes = class_count(study)
-        chance = f" Chance is {points(1 / classes)} %." if classes else ""
-        said.append(
-            f"Accuracy is measured on {images} images: one image moves top-1 by"
-            f" {100 / images:.2f} points.{chance}"
-        )
+        said.append(study.metric.perfect(join(perfect)))
+    said += study.metric.measured(measured_by(study))
     missing = [f"{row.label} ({row.wanted - row.runs})" for row in rows if row.runs < row.wanted]
     if missing:
         said.append(
-            f"Runs not finished: {', '.join(missing)}. Run `foveate compare` again to add them."
+            f"Runs not finished: {', '.join(missing)}. Run `{study.metric.command}` again to add"
+            " them."
         )
     said.append(_wider(study, rows))
     said.append(
@@ -141,32 +127,53 @@ def _wider(study: StudyRecord, rows: list[Row]) -> str:
     return f"There is no parameter-matched control{why}; a gain may come from size alone."
 
 
+def data_name(source: str) -> str:
+    """What a source of images is called: its kind, or the name of its file or folder.
+
+    Example:
+        >>> data_name("cifar100:data"), data_name("coco:maps/trees.json:maps")
+        ('cifar100', 'trees.json')
+    """
+    kind, _, place = source.partition(":")
+    return PurePath(place.partition(":")[0]).name if kind in ("coco", "voc") else kind
+
+
 def unreadable(study: StudyRecord) -> list[Mapping[str, Any]]:
     """Images that could not be read in any run, once each."""
     found: dict[str, Mapping[str, Any]] = {}
-    for runs in study.runs.values():
-        for run in runs.values():
-            for entry in (run.result or {}).get("unreadable", None) or []:
-                if isinstance(entry, Mapping):
-                    found.setdefault(str(entry.get("name")), entry)
+    for run in study.all_runs():
+        for entry in (run.result or {}).get("unreadable", None) or []:
+            if isinstance(entry, Mapping):
+                found.setdefault(str(entry.get("name")), entry)
     return list(found.values())
 
 
 def class_count(study: StudyRecord) -> int | None:
     """The number of classes that the finished runs tell apart, None if they do not say."""
-    return next((len(names) for names in _each(study, "classes") if names), None)
+    return len(measured_by(study).get("classes", ())) or None
 
 
-def _images(study: StudyRecord) -> int:
-    return next((count for count in _each(study, "images") if isinstance(count, int)), 0)
+def measured_by(study: StudyRecord) -> Mapping[str, Any]:
+    """What the finished runs say of the data, each thing by the first that says it."""
+    said: dict[str, Any] = {}
+    for run in study.all_runs():
+        for key, value in (run.result or {}).items():
+            if value:
+                said.setdefault(key, value)
+    return said
 
 
-def _each(study: StudyRecord, key: str) -> Iterator[Any]:
-    """What the finished runs say under a key."""
-    for runs in study.runs.values():
-        for run in runs.values():
-            if run.result and key in run.result:
-                yield run.result[key]
+def subject(study: StudyRecord) -> tuple[str, str]:
+    """The data and the network of a study in words."""
+    run = study.any_run()
+    config = run.config if run else {}
+    data, model = config.get("data", {}), config.get("model", {})
+    source = data.get("source") or find_key(study.study, "source") or "unknown data"
+    name = model.get("name") or find_key(study.study, "model") or "unknown model"
+    name = name if isinstance(name, str) else str(find_key(study.study, "name"))
+    width = model.get("width", 1.0)
+    named = name if width == 1 else f"{name} at {width:g} of its width"
+    return str(source), f"{model['detector']} with {named}" if "detector" in model else named
 
 
 def _most_pairs(attentions: list[Row]) -> int:

@@ -1,0 +1,158 @@
+"""What a study is measured by: one score a run, which its task decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from foveate.core import expected, suggest
+
+# Below this multiple of chance a classifier has hardly learned.
+_FAR = 1.5
+# Below this average precision a detector has hardly learned.
+_NOTHING = 0.01
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The score that a study compares, and how it is spoken of; scores are fractions.
+
+    Attributes:
+        task: The ``task`` of ``study.toml``.
+        key: Where ``result.json`` has the score; ``metrics.csv`` has it after ``val_``.
+        title: What tables and axes call it.
+        heading: What the comparison is about.
+        further: Scores that are shown with intervals and never tested: key and title of each.
+        dashed: The column of ``metrics.csv`` that is drawn beside the score, and what it is.
+        epochs: Columns of ``metrics.csv`` that are kept; parts of the loss are kept besides.
+        command: The command that makes such a study.
+        network: What one of its networks is called.
+    """
+
+    task: str
+    key: str
+    title: str
+    heading: str
+    further: tuple[tuple[str, str], ...]
+    dashed: tuple[str, str]
+    epochs: tuple[str, ...]
+    command: str
+    network: str
+
+    @property
+    def curve(self) -> str:
+        """The column of ``metrics.csv`` that follows the score."""
+        return f"val_{self.key}"
+
+    @property
+    def by_seed(self) -> str:
+        """The key of a kept study that has the score by label and seed."""
+        return f"{self.key}_by_seed"
+
+    @property
+    def axis(self) -> str:
+        """The score in words, as an axis has it."""
+        return f"validation {self.title} %"
+
+    def unlearned(self, best: float, classes: int | None) -> str:
+        """A sentence if even the best network has hardly learned, else nothing."""
+        if not classes or best >= _FAR / classes:
+            return ""
+        return (
+            f"All networks are near chance ({100 / classes:.2f} %): they have learned too"
+            " little to be compared; train longer or on more images."
+        )
+
+    def perfect(self, names: str) -> str:
+        """What a score of 1 in every run of some networks means."""
+        return (
+            f"Every image was right in every run of {names}: this task cannot rank them,"
+            " and an interval of width 0 does not say that other images would be right too."
+        )
+
+    def measured(self, result: Mapping[str, Any]) -> list[str]:
+        """What the score was measured on, from the result of any run."""
+        images, classes = result.get("images"), len(result.get("classes") or ())
+        if not images:
+            return []
+        chance = f" Chance is {100 / classes:.2f} %." if classes else ""
+        return [
+            f"Accuracy is measured on {images} images: one image moves top-1 by"
+            f" {100 / images:.2f} points.{chance}"
+        ]
+
+
+class _Precision(Metric):
+    """Average precision, which chance does not bound from below."""
+
+    def unlearned(self, best: float, classes: int | None) -> str:
+        """A sentence if even the best detector finds hardly anything, else nothing."""
+        if best >= _NOTHING:
+            return ""
+        return (
+            f"The best detector has an AP of {100 * best:.2f} %: they have learned too little to be"
+            " compared; train longer or on more images."
+        )
+
+    def perfect(self, names: str) -> str:
+        """What an AP of 1 in every run of some detectors means."""
+        return (
+            f"Every object was found exactly in every run of {names}: this task cannot rank them."
+        )
+
+    def measured(self, result: Mapping[str, Any]) -> list[str]:
+        """What AP is and what it was measured on, from the result of any run."""
+        images, objects = result.get("images"), result.get("objects")
+        on = f" It is measured on {images} images with {objects} objects." if images else ""
+        titles = [title for _, title in self.further]
+        return [
+            "AP is COCO's: the mean over classes and over ten overlaps from 0.5 to 0.95 that count"
+            f" as found.{on} Only AP is tested; {', '.join(titles)} have intervals without tests.",
+            "Objects are small (APs) below 32 x 32 pixels and large (APl) from 96 x 96, in pixels"
+            " of the annotated images; a dash says that there is none of that size.",
+        ]
+
+
+CLASSIFICATION = Metric(
+    task="classification",
+    key="top1",
+    title="top-1",
+    heading="Accuracy",
+    further=(),
+    dashed=("train_top1", "training"),
+    epochs=("lr", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5", "seconds"),
+    command="foveate compare",
+    network="network",
+)
+DETECTION = _Precision(
+    task="detection",
+    key="ap",
+    title="AP",
+    heading="Average precision",
+    further=(
+        *(("ap50", "AP50"), ("ap75", "AP75")),
+        *(("aps", "APs"), ("apm", "APm"), ("apl", "APl")),
+    ),
+    dashed=("val_ap50", "AP50"),
+    epochs=("lr", "train_loss", "val_ap", "val_ap50", "val_ap75", "seconds"),
+    command="foveate detect compare",
+    network="detector",
+)
+METRICS = {metric.task: metric for metric in (CLASSIFICATION, DETECTION)}
+
+
+def metric_of(tree: Mapping[str, Any]) -> Metric:
+    """The metric of a study, or of what was kept of one; without a task it is of classification.
+
+    Raises:
+        ValueError: If its task is unknown.
+
+    Example:
+        >>> metric_of({"task": "detection"}).title
+        'AP'
+    """
+    task = str(tree.get("task", CLASSIFICATION.task))
+    if task not in METRICS:
+        raise ValueError(expected("report", "a known task", task, suggest(task, METRICS)))
+    return METRICS[task]
