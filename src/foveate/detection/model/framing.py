@@ -48,7 +48,8 @@ class Framing(nn.Module):
         self, images: Sequence[Tensor], targets: Sequence[Boxes] | None = None
     ) -> tuple[Any, list[Boxes] | None]:
         """Return the batch and the targets in it."""
-        place = int(torch.randint(len(self.shorter), ())) if self.training else -1
+        draws = self.training and len(self.shorter) > 1
+        place = int(torch.randint(len(self.shorter), ())) if draws else -1
         alike = len({image.shape for image in images}) == 1
         stacks = [torch.stack(list(images))] if alike else [image[None] for image in images]
         framed = [image for stack in stacks for image in self._frame(stack, self.shorter[place])]

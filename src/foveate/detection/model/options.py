@@ -113,8 +113,9 @@ _SMALL = DetectorOptions(
     scales=2,
     head_channels=128,
     head_convs=2,
+    box_side=5,
     rpn_batch=64,
-    box_batch=64,
+    box_batch=32,
     before_nms=(200, 100),
     proposals=(100, 50),
 )

@@ -47,18 +47,18 @@ class RegionPooling(nn.Module):
         self, maps: Mapping[str, Tensor], boxes: list[Tensor], sizes: Sequence[tuple[int, int]]
     ) -> Tensor:
         """Return the pooled maps; ``sizes`` of the images are not needed."""
-        used = [maps[str(level)] for level in range(len(self.strides))]
         images = torch.cat([one.new_full((len(one),), i) for i, one in enumerate(boxes)])
-        everything = torch.cat(boxes)
-        levels = self._level_of(boxes)
-        pooled = used[0].new_zeros(len(images), used[0].shape[1], self.side, self.side)
-        for level, (one, stride) in enumerate(zip(used, self.strides, strict=True)):
-            places = torch.where(levels == level)[0]
-            if len(places) or self.training:
-                # Of no box at all, too: so that every process has a gradient for every level.
-                found = self._pool(one, images[places], everything[places], 1 / stride)
-                pooled[places] = found.to(pooled.dtype)
-        return pooled
+        everything, levels = torch.cat(boxes), self._level_of(boxes)
+        parts, places = [], []
+        for level, stride in enumerate(self.strides):
+            here = torch.where(levels == level)[0]
+            # Of none at all once, so that there is always a result.
+            if len(here) or not (parts or level < len(self.strides) - 1):
+                found = self._pool(maps[str(level)], images[here], everything[here], 1 / stride)
+                parts.append(found)
+                places.append(here)
+        # Small objects lie on one level all, and then nothing need be put in order.
+        return parts[0] if len(parts) == 1 else torch.cat(parts)[torch.cat(places).argsort()]
 
     def _pool(self, features: Tensor, images: Tensor, boxes: Tensor, scale: float) -> Tensor:
         if features.is_cpu and features.shape[2] * features.shape[3] <= SMALL and len(boxes):
