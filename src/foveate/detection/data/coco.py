@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,19 +90,19 @@ def check_coco(
     """
     problems = Problems() if problems is None else problems
     categories = _categories(content["categories"], problems)
-    images, turns = _images(content["images"], header_of, problems)
+    turns = _images(content["images"], header_of, problems)
+    images = [image for image, _ in turns]
     if not images or not categories:
         got = Words(f"{len(images)} images and {len(categories)} categories")
         remedy = f"what is wrong: {problems}" if problems else ""
         raise ValueError(expected(who, "at least one image and one category", got, remedy))
-    sizes = [None if s is None or t < 5 else (s[1], s[0]) for s, t in turns]
     # Boxes are checked where they were drawn, then turned with their image.
-    drawn = [size or image.size for size, image in zip(sizes, images, strict=True)]
+    drawn = [image.size if turn == 1 else _lying(image.size) for image, turn in turns]
     rows = _Rows(images, drawn, list(categories), problems)
     for place, entry in enumerate(content["annotations"]):
         rows.take(place, entry)
     objects = [as_objects(those) for those in rows.taken]
-    for those, image, size, (_, turn) in zip(objects, images, drawn, turns, strict=True):
+    for those, size, (image, turn) in zip(objects, drawn, turns, strict=True):
         if not len(those):
             problems.note("empty", image.name)
         elif turn > 1 and size is not None:
@@ -150,10 +149,9 @@ def _categories(entries: Sequence[Any], problems: Problems) -> dict[int, str]:
 
 def _images(
     entries: Sequence[Any], header_of: HeaderOf | None, problems: Problems
-) -> tuple[list[Shown], list[tuple[Size | None, int]]]:
-    """Return the images, and the upright size and the turn that the boxes of each still need."""
-    images: list[Shown] = []
-    turns: list[tuple[Size | None, int]] = []
+) -> list[tuple[Shown, int]]:
+    """Return the images, and the EXIF orientation by which the boxes of each are to be turned."""
+    images: list[tuple[Shown, int]] = []
     numbers: set[int] = set()
     names: set[str] = set()
     for entry in entries:
@@ -173,24 +171,27 @@ def _images(
         turn = 1
         if header_of is not None:
             size, turn = _compare(name, size, header_of(name), problems)
-        images.append(Shown(number, name, size))
-        turns.append((size, turn))
-    return images, turns
+        images.append((Shown(number, name, size), turn))
+    return images
 
 
 def _compare(
     name: str, said: Size | None, header: Header | None, problems: Problems
 ) -> tuple[Size | None, int]:
-    """Return the upright size of an image, and how boxes drawn in the size said are turned."""
+    """Return the upright size of an image, and the turn of boxes drawn on it lying; else 1."""
     if header is None:
         problems.note("missing image", name)
         return said, 1
     if said == header.stored != header.upright:
         return header.upright, header.turn
-    if said not in (None, header.upright):
+    if said is not None and said != header.upright:
         height, width = header.upright
         problems.note("size", f"{name} ({width}x{height}, not {said[1]}x{said[0]})")
     return header.upright, 1
+
+
+def _lying(size: Size | None) -> Size | None:
+    return None if size is None else (size[1], size[0])
 
 
 class _Rows:
@@ -238,11 +239,15 @@ class _Rows:
         crowd = bool(_number(entry.get("iscrowd")) or _number(entry.get("ignore")))
         if crowd:
             note("crowd", title)
-        area = entry.get("area")
-        # Whatever compares as it should is a plain number: neither NaN nor beyond all floats.
-        plain = isinstance(area, (int, float)) and not isinstance(area, bool)
-        known = float(area) if plain and 0 < area < _REACH**2 else box[2] * box[3]
-        self.taken[home].append((box, known, self._label_of[category], crowd))
+        area = _area(entry.get("area"), box)
+        self.taken[home].append((box, area, self._label_of[category], crowd))
+
+
+def _area(area: Any, box: Sequence[float]) -> float:
+    """Return the area that the file says, if it is one; else that of the box."""
+    plain = isinstance(area, (int, float)) and not isinstance(area, bool)
+    # Neither NaN nor a number beyond all floats passes.
+    return float(area) if plain and 0 < area < _REACH**2 else box[2] * box[3]
 
 
 def _turn_(objects: Objects, size: Size, turn: int) -> None:
@@ -251,9 +256,7 @@ def _turn_(objects: Objects, size: Size, turn: int) -> None:
     objects["bbox"] = np.array([to_xywh(box) for box in turned])
 
 
-def _sound_box(
-    box: Any, size: Size | None, problems: Problems, title: str
-) -> list[float] | None:
+def _sound_box(box: Any, size: Size | None, problems: Problems, title: str) -> list[float] | None:
     """Return x y width height cut to the image; None, and a note, if nothing is left."""
     numbers = box if isinstance(box, (list, tuple)) else []
     plain = all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers)

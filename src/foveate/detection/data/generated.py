@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from foveate.data import Sample, Unreadable, open_dataset
 from foveate.data.coco import to_xywh
-from foveate.data.samples import check_index
-from foveate.detection.data.boxes import sample_of
 from foveate.detection.data.problems import Problems
-from foveate.detection.data.samples import DetectionDataset, DetectionSample
+from foveate.detection.data.samples import DetectionDataset
+from foveate.detection.data.table import Objects, Shown, as_objects
 
 
 class SceneBoxes(DetectionDataset):
     """Scenes with the exact box of their object; its class may hang on a far marker.
+
+    Boxes and areas are those that ``foveate scenes`` writes. Each image is drawn once and kept.
 
     Args:
         split: ``"train"`` or ``"val"``.
@@ -31,42 +34,35 @@ class SceneBoxes(DetectionDataset):
         self.classes = tuple(self.source.classes)
         self.category_ids = tuple(range(1, len(self.classes) + 1))
         self.problems = Problems()
-        self._kept: dict[int, Sample | Unreadable] = {}
+        self._drawn: dict[int, Sample | Unreadable] = {}
+        self._objects: dict[int, Objects] = {}
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> DetectionSample | Unreadable:
-        index = check_index(index, len(self))
-        if index not in self._kept:
-            self._kept[index] = self.source[index]
-        item = self._kept[index]
-        return item if isinstance(item, Unreadable) else sample_of(self, index, item.image)
+    def shown(self, index: int) -> Shown:
+        """Return the place of an image from 1 on, its name and its sides."""
+        return Shown(index + 1, self.source.name_of(index), (self.size, self.size))
 
-    def image_id_of(self, index: int) -> int:
-        """Return the place of an image, from 1 on."""
-        return index + 1
+    def read(self, index: int) -> Tensor | Unreadable:
+        """Return an image, or why a cut-out or a background of it cannot be read."""
+        if index not in self._drawn:
+            self._drawn[index] = self.source[index]
+        item = self._drawn[index]
+        return item if isinstance(item, Unreadable) else item.image
 
-    def name_of(self, index: int) -> str:
-        """Return the name of an image."""
-        return self.source.name_of(index)
+    def objects_of(self, index: int) -> Objects:
+        """Return the object, with the area of what is seen of it; none if nothing is seen."""
+        if index not in self._objects:
+            self._objects[index] = self._look(index)
+        return self._objects[index]
 
-    def size_of(self, index: int) -> tuple[int, int] | None:
-        """Return the sides."""
-        return self.size, self.size
-
-    def objects_of(self, index: int) -> list[dict[str, Any]]:
-        """Return the object, with the area of its mask."""
-        shown = self.source.annotation(index)
-        if shown is None:
-            return []
-        return [
-            {
-                "bbox": to_xywh(box),
-                "area": float(mask.sum()),
-                "category_id": int(label) + 1,
-                "iscrowd": 0,
-            }
-            for box, label, mask in zip(shown.boxes, shown.labels, shown.masks, strict=True)
+    def _look(self, index: int) -> Objects:
+        note = self.source.annotation(index)
+        if note is None:
+            return as_objects([])
+        return as_objects(
+            (to_xywh(box), float(mask.sum()), int(label), False)
+            for box, mask, label in zip(note.boxes, note.masks, note.labels, strict=True)
             if bool(mask.any())
-        ]
+        )

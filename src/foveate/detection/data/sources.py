@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from foveate.core import Words, check_choice, check_positive_int, expected
-from foveate.detection.data.boxes import BoxFiles, chosen, read_header
-from foveate.detection.data.coco import read_coco
+from foveate.data.split import shuffled
+from foveate.detection.data.boxes import BoxFiles
+from foveate.detection.data.coco import check_coco, load_coco
 from foveate.detection.data.generated import SceneBoxes
+from foveate.detection.data.headers import headers_in, holds
 from foveate.detection.data.samples import DetectionDataset
 
 _WHO = "open_detection"
+_KINDS = "scenes, coco:ANNOTATIONS.json[:IMAGES], voc:FOLDER or a folder in COCO's layout"
 
 
 def open_detection(
@@ -25,6 +29,8 @@ def open_detection(
 ) -> DetectionDataset:
     """Open images with boxes.
 
+    Annotations are checked whole; ``problems`` of the data set says what is wrong in them.
+
     Args:
         source: ``"scenes"`` (generated); a folder in COCO's layout, with
             ``annotations/{split}.json`` as ``foveate scenes`` writes it or
@@ -34,10 +40,12 @@ def open_detection(
         size: Side in pixels of generated images.
         seed: Of generated images, and of the choice that ``limit`` makes.
         limit: At most so many images.
-        **options: For scenes, ``count`` and the fields of ``SceneOptions``; none otherwise.
+        **options: For scenes, ``count`` and the fields of ``SceneOptions``. For files,
+            ``check_images=False`` does not look at the head of each image; see ``read_coco``.
 
     Raises:
         FileNotFoundError: If the annotations or the images are not there.
+        TypeError: If the source is no string.
         ValueError: If the source or an option is unknown, or the annotations cannot be used.
 
     Example:
@@ -45,20 +53,39 @@ def open_detection(
         >>> scenes[0].boxes.shape, scenes.truth()["images"][0]["id"]
         (torch.Size([1, 4]), 1)
     """
+    if not isinstance(source, str):
+        raise TypeError(expected(_WHO, "a string source", Words(type(source).__name__)))
     check_choice(_WHO, "split", split, ("train", "val"))
     if limit is not None:
         check_positive_int(_WHO, "limit", limit)
     if source == "scenes":
         return SceneBoxes(split, size=size, seed=seed, limit=limit, **options)
-    if options:
-        got = Words(", ".join(options))
-        raise ValueError(expected(f"{_WHO}({source!r})", "no options", got, "remove them"))
-    head, _, place = source.partition(":")
-    file, folders = _coco(place, split) if head == "coco" else _layout(source, split)
-    found = read_coco(file)
-    folder = _folder_of([image["file_name"] for image in found.images], folders, file)
-    found = read_coco(file, lambda name: read_header(folder / name))
-    return BoxFiles(chosen(found, limit, seed), folder)
+    dataset = _open_files(source, split, **_known(source, options))
+    if limit is None or limit >= len(dataset):
+        return dataset
+    names = [image.name for image in dataset.table.images]
+    kept = sorted(shuffled(names, seed)[:limit])
+    return BoxFiles(dataset.table.only(kept), dataset.folder)
+
+
+def _known(source: str, options: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(options) - {"check_images"})
+    if unknown:
+        got = Words(", ".join(unknown))
+        raise ValueError(expected(f"{_WHO}({source!r})", "no option but check_images", got))
+    return options
+
+
+def _open_files(source: str, split: str, check_images: bool = True) -> BoxFiles:
+    head, colon, place = source.partition(":")
+    file, folders = (
+        _coco(place, split) if (head, colon) == ("coco", ":") else _layout(source, split)
+    )
+    content = load_coco(file)
+    names = [image.get("file_name") for image in content["images"] if isinstance(image, dict)]
+    folder = _folder_of([name for name in names if isinstance(name, str)], folders, file)
+    look = headers_in(folder) if check_images else None
+    return BoxFiles(check_coco(content, str(file), look), folder)
 
 
 def _coco(place: str, split: str) -> tuple[Path, list[Path]]:
@@ -81,16 +108,15 @@ def _layout(source: str, split: str) -> tuple[Path, list[Path]]:
         if file.is_file():
             part = file.stem.removeprefix("instances_")
             return file, [root, root / part, root / "images" / part, root / "images"]
-    rule = "scenes, coco:ANNOTATIONS.json[:IMAGES] or a folder in COCO's layout"
     got = Words(f"no annotations/{names[0]} or {names[1]} in it") if root.is_dir() else source
     who = f"{_WHO}({source!r})" if root.is_dir() else _WHO
-    raise FileNotFoundError(expected(who, rule, got))
+    raise FileNotFoundError(expected(who, _KINDS, got))
 
 
-def _folder_of(names: list[str], folders: list[Path], file: Path) -> Path:
-    """Return the first folder that holds some of the first images."""
+def _folder_of(names: Sequence[str], folders: Sequence[Path], file: Path) -> Path:
+    """Return the first folder that holds any of the images; of a file without names, the first."""
     for folder in folders:
-        if any((folder / name).is_file() for name in names[:20]):
+        if not names or any(holds(folder, name) for name in names):
             return folder
     where = " or ".join(str(folder) for folder in folders)
     remedy = f"name their folder, coco:{file}:FOLDER"
