@@ -4,6 +4,7 @@ import csv
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from foveate.attention import list_attentions
 from foveate.cli import main
 from foveate.cli._words import options_of, seeds_of, slug, variants_of, where_of
+from foveate.training import costs
 
 pytest.importorskip("lightning")
 TINY = shlex.split(
@@ -26,15 +28,24 @@ def run(*words):
     return ended.value.code or 0
 
 
+def quickly(latency, *words, **options):
+    """Time a few rounds only: how sure a time is, others test."""
+    return latency(*words, **{**options, "repeats": 5, "warmup": 1})
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare") / "study"
-    # Without captum all the rest must be there; with it, the same command adds what was left out.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "captum.attr", None)
+        patch.setattr(costs, "latency", partial(quickly, costs.latency))
+        patch.setattr("foveate.explain.showing.GRID", 1)
+        # Without captum all the rest must be there; with it, the same command adds what is missing.
+        with pytest.MonkeyPatch.context() as without:
+            without.setitem(sys.modules, "captum.attr", None)
+            assert run(*TINY, "--option", "das.alpha=0.1", "--out", folder) == 0
+        assert (folder / "report.html").is_file()
+        assert not (folder / "explain/explain.json").exists()
         assert run(*TINY, "--option", "das.alpha=0.1", "--out", folder) == 0
-    assert (folder / "report.html").is_file() and not (folder / "explain/explain.json").exists()
-    assert run(*TINY, "--option", "das.alpha=0.1", "--out", folder) == 0
     return folder
 
 

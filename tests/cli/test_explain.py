@@ -22,6 +22,12 @@ def runs(tmp_path_factory):
     return path
 
 
+@pytest.fixture(autouse=True)
+def _few_fields(monkeypatch):
+    """Receptive fields at one place of the viewer: how many there are, others test."""
+    monkeypatch.setattr("foveate.explain.showing.GRID", 1)
+
+
 def write_png(path, shape, fill=None):
     image = torch.randint(0, 256, shape, dtype=torch.uint8) if fill is None else fill
     Image.fromarray(image.numpy()).save(path)
@@ -108,7 +114,8 @@ def test_ctrl_c_keeps_what_is_scored(foveate, runs, tmp_path, monkeypatch):
 
 def test_loose_images_are_explained_and_unreadable_ones_listed(foveate, runs, photos, tmp_path):
     out = tmp_path / "out"
-    code, _, errors = foveate("explain", runs / "gated", photos, "--quiet", "--out", out)
+    words = ("--view", 1, "--quiet", "--out", out)
+    code, _, errors = foveate("explain", runs / "gated", photos, *words)
     assert code == 0, errors
     found = told(out)
     assert [one["image"] for one in found["left_out"]] == [str(photos / "broken.png")]
@@ -134,8 +141,9 @@ def test_masks_drawn_by_hand_are_regions(foveate, runs, photos, tmp_path):
     drawn[10:30, 10:30] = 255
     write_png(masks / "a.png.png", (40, 50), drawn)
     code, _, errors = foveate(
-        "explain", runs / "gated", photos / "a.png", "--masks", masks, "--quiet", "--out", out
-    )
+        "explain", runs / "gated", photos / "a.png", "--masks", masks, "--view", 0, "--quiet",
+        "--out", out,
+    )  # fmt: skip
     assert code == 0, errors
     (row,) = (row for row in table(out) if row["layer"] == "stage4")
     assert row["flag"] == "" and 0 < float(row["sfd"]) <= 1

@@ -7,9 +7,9 @@ from PIL import Image
 from foveate.training import Recipe
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recipe():
-    """A tiny network on a few generated scenes."""
+    """A tiny network on a few generated scenes; tests change it by ``changed``, which copies."""
     return Recipe.model_validate(
         {
             "name": "tiny",

@@ -1,11 +1,14 @@
 """What may go wrong on a disk and in worker processes, and what is left of the run."""
 
 import errno
+import gc
 import os
+import shutil
 import signal
 
 import pytest
 import torch
+from torch.utils.data import dataloader
 
 from foveate.data import ImageDataset, Sample
 from foveate.training import Interrupted, RunFolder, evaluate, keeper, train
@@ -14,11 +17,12 @@ from foveate.training.classifier import Classifier
 from foveate.training.tallies import Tallies
 
 
-@pytest.fixture
-def cut(recipe, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def stopped(recipe, tmp_path_factory):
     """A run of 3 epochs that was stopped in its last one, with two checkpoints on disk."""
+    folder = tmp_path_factory.mktemp("damage")
     plan = recipe.changed(**{"train.checkpoint_steps": 1})
-    whole = train(plan, tmp_path / "whole", progress=False)
+    whole = train(plan, folder / "whole", progress=False)
     real = Classifier.training_step
 
     def stop(self, batch, batch_idx):
@@ -26,10 +30,18 @@ def cut(recipe, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(self, batch, batch_idx)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Classifier, "training_step", stop)
         with pytest.raises(Interrupted):
-            train(plan, tmp_path / "cut", progress=False)
+            train(plan, folder / "cut", progress=False)
+    return plan, folder / "cut", whole
+
+
+@pytest.fixture
+def cut(stopped, tmp_path):
+    """The stopped run, a copy for each test to damage."""
+    plan, folder, whole = stopped
+    shutil.copytree(folder, tmp_path / "cut")
     return plan, RunFolder(tmp_path / "cut"), whole
 
 
@@ -195,6 +207,17 @@ def fail():
     raise KeyError("colour table")
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Wait half a second, not five, for each worker that is slow to end."""
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.5)
+    ask = dataloader._MultiProcessingDataLoaderIter._try_get_data
+    monkeypatch.setattr(ask, "__defaults__", (0.5,))
+    yield
+    gc.collect()  # The loader waits when it is collected, which must be in here.
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("split", "deed", "kind", "message"),
     [

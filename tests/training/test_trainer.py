@@ -123,7 +123,7 @@ def test_a_recipe_overfits_32_images(recipe, tmp_path):
     plan = recipe.changed(
         **{
             "data.augment": "none",
-            "train.epochs": 25,
+            "train.epochs": 18,
             "train.optimizer": "adamw",
             "train.lr": 5e-3,
             "train.weight_decay": 0.0,
