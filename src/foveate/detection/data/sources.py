@@ -13,6 +13,7 @@ from foveate.detection.data.coco import check_coco, load_coco
 from foveate.detection.data.generated import SceneBoxes
 from foveate.detection.data.headers import headers_in, holds
 from foveate.detection.data.samples import DetectionDataset
+from foveate.detection.data.voc import open_voc
 
 _WHO = "open_detection"
 _KINDS = "scenes, coco:ANNOTATIONS.json[:IMAGES], voc:FOLDER or a folder in COCO's layout"
@@ -35,13 +36,16 @@ def open_detection(
         source: ``"scenes"`` (generated); a folder in COCO's layout, with
             ``annotations/{split}.json`` as ``foveate scenes`` writes it or
             ``annotations/instances_{split}2017.json``; or ``"coco:ANNOTATIONS.json[:IMAGES]"``, in
-            which ``{split}`` stands for the split.
+            which ``{split}`` stands for the split; or ``"voc:FOLDER"`` with Pascal VOC's XML,
+            see ``open_voc``.
         split: ``"train"`` or ``"val"``.
         size: Side in pixels of generated images.
-        seed: Of generated images, and of the choice that ``limit`` makes.
+        seed: Of generated images, of the choice that ``limit`` makes, and of the split of a
+            ``voc:`` folder without lists.
         limit: At most so many images.
         **options: For scenes, ``count`` and the fields of ``SceneOptions``. For files,
-            ``check_images=False`` does not look at the head of each image; see ``read_coco``.
+            ``check_images=False`` does not look at the head of each image, see ``read_coco``; for
+            ``voc:``, also ``origin``.
 
     Raises:
         FileNotFoundError: If the annotations or the images are not there.
@@ -60,7 +64,13 @@ def open_detection(
         check_positive_int(_WHO, "limit", limit)
     if source == "scenes":
         return SceneBoxes(split, size=size, seed=seed, limit=limit, **options)
-    dataset = _open_files(source, split, **_known(source, options))
+    head, colon, place = source.partition(":")
+    voc = bool(colon) and head == "voc"
+    _refuse_unknown(source, options, ("check_images", "origin") if voc else ("check_images",))
+    if voc:
+        dataset = open_voc(Path(place).expanduser(), split, seed=seed, **options)
+    else:
+        dataset = _open_coco(source, split, **options)
     if limit is None or limit >= len(dataset):
         return dataset
     names = [image.name for image in dataset.table.images]
@@ -68,15 +78,14 @@ def open_detection(
     return BoxFiles(dataset.table.only(kept), dataset.folder)
 
 
-def _known(source: str, options: dict[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(options) - {"check_images"})
+def _refuse_unknown(source: str, options: dict[str, Any], known: Sequence[str]) -> None:
+    unknown = sorted(set(options) - set(known))
     if unknown:
-        got = Words(", ".join(unknown))
-        raise ValueError(expected(f"{_WHO}({source!r})", "no option but check_images", got))
-    return options
+        rule, got = f"no option but {' and '.join(known)}", Words(", ".join(unknown))
+        raise ValueError(expected(f"{_WHO}({source!r})", rule, got))
 
 
-def _open_files(source: str, split: str, check_images: bool = True) -> BoxFiles:
+def _open_coco(source: str, split: str, check_images: bool = True) -> BoxFiles:
     head, colon, place = source.partition(":")
     file, folders = (
         _coco(place, split) if (head, colon) == ("coco", ":") else _layout(source, split)
