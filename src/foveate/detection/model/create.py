@@ -71,8 +71,8 @@ def create_detector(
         preset: ``"coco"`` or ``"small"``: pyramid, heads and numbers of boxes for images of
             hundreds of pixels, or of 64 to 128.
         batch_norm: ``"frozen"``: the norms of the backbone stay as they came, as is usual with
-            pretrained weights and few images a step; ``"train"``: they learn. Norms of inserted
-            attentions, which start fresh, always learn.
+            trained weights and few images a step; from scratch it makes no sense, for some begin
+            as zeros. ``"train"``: they learn. Norms of inserted attentions always do.
         trainable_stages: How many stages of the backbone learn, from the coarsest on; what comes
             before them is frozen, gates excepted. None: the last 3 of a pretrained backbone, as is
             usual, and all of another.

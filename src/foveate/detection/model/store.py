@@ -28,7 +28,11 @@ def save_detector(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     if not isinstance(model, Detector):
         rule = "a detector made by create_detector"
         raise ValueError(expected("save_detector", rule, Words(type(model).__name__)))
-    spec = {**model.foveate_detector, "sites": list(inserted(model.network))}
+    spec, there = model.foveate_detector, list(inserted(model.network))
+    if there != spec["sites"]:
+        rule = f"the attentions that create_detector inserted, at {spec['sites']}"
+        remedy = "insert by create_detector, so that what is saved can be rebuilt"
+        raise ValueError(expected("save_detector", rule, there, remedy))
     return write_stored(model, folder, _KEY, spec)
 
 
