@@ -49,7 +49,8 @@ class RegionPooling(nn.Module):
         """Return the pooled maps; ``sizes`` of the images are not needed."""
         images = torch.cat([one.new_full((len(one),), i) for i, one in enumerate(boxes)])
         everything, levels = torch.cat(boxes), self._level_of(boxes)
-        parts, places = [], []
+        parts: list[Tensor] = []
+        places: list[Tensor] = []
         for level, stride in enumerate(self.strides):
             here = torch.where(levels == level)[0]
             # Of none at all once, so that there is always a result.
