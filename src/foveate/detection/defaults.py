@@ -16,7 +16,6 @@ _SCENES: dict[str, Any] = {
         "batch_size": 16,
         "optimizer": "adamw",
         "lr": 2e-3,
-        "lr_batch": None,
         "schedule": "cosine",
         "milestones": [],
         "warmup_epochs": 1,

@@ -24,8 +24,8 @@ class DetectionDataSection(DataSection):
     """Where the images come from and how large they are shown.
 
     ``size`` is the shorter side in pixels, ``max_size`` what the longer one may have; of generated
-    scenes, ``size`` is the side. ``multi_scale`` lists shorter sides of which each batch of
-    training draws one. ``augment``: ``"none"`` or ``"flip"``. ``strict`` refuses annotation files
+    scenes, ``size`` is the side. ``multi_scale`` lists shorter sides: each image of
+    training draws one of them, or ``size``. ``augment``: ``"none"`` or ``"flip"``. ``strict`` refuses annotation files
     in which anything is wrong; otherwise what is wrong is counted, told and left out.
     """
 
@@ -69,15 +69,15 @@ class DetectionTrainSection(TrainSection):
     learns (``"backbone_then_all"``) or only what is no gate (``"baseline_then_all"``); in the
     second, of ``warm_start_epochs[1]``, all of it; both at a constant rate. Then a fresh optimizer
     begins the schedule. These epochs are among ``epochs``: with the 1x schedule of 12, ``epochs``
-    is 14.
+    is 14. ``lr`` is the rate of a step of ``lr_batch`` images and scales with their number.
 
     Source: section 4.2 of the DAS paper, arXiv:2311.12091, as far as it is known.
     """
 
     epochs: int = Field(default=12, ge=1)
     batch_size: int = Field(default=2, ge=1)
-    lr: float | None = Field(default=0.02, gt=0)
-    lr_batch: int | None = Field(default=16, ge=1)
+    lr: float = Field(default=0.02, gt=0)
+    lr_batch: int = Field(default=16, ge=1)
     schedule: Literal["step", "exponential", "cosine", "plateau", "constant"] = "step"
     milestones: list[int] = Field(default_factory=lambda: [8, 11])
     warm_start: Literal["none", "backbone_then_all", "baseline_then_all"] = "none"
@@ -138,4 +138,4 @@ def load_detection_recipe(path: str | Path) -> DetectionRecipe:
 
 def parse_detection_recipe(tree: dict[str, Any], who: str = "recipe") -> DetectionRecipe:
     """Validate a nested dictionary as the recipe of a detector."""
-    return parse_recipe(tree, who, DetectionRecipe)
+    return parse_recipe({"task": TASK, **tree}, who, DetectionRecipe)

@@ -47,7 +47,7 @@ def build_detector(model: DetectorSection, data: DetectionDataSection, classes: 
         preset=model.preset,
         batch_norm=model.batch_norm,
         trainable_stages=model.trainable_stages,
-        size=(data.multi_scale or data.size, data.max_size),
+        size=([*data.multi_scale, data.size], data.max_size),
         mean=data.mean,
         std=data.std,
         detector_options=model.detector_options,

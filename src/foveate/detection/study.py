@@ -44,7 +44,7 @@ class DetectionStudy(Study):
 
 def parse_detection_study(tree: dict[str, Any], who: str = "study") -> DetectionStudy:
     """Validate a nested dictionary as a study of detectors."""
-    return parse_study(tree, who, DetectionStudy)
+    return parse_study({"task": TASK, **tree}, who, DetectionStudy)
 
 
 class DetectionStudyFolder(StudyFolder):
