@@ -24,9 +24,9 @@ class DetectionDataSection(DataSection):
     """Where the images come from and how large they are shown.
 
     ``size`` is the shorter side in pixels, ``max_size`` what the longer one may have; of generated
-    scenes, ``size`` is the side. ``multi_scale`` lists shorter sides: each image of
-    training draws one of them, or ``size``. ``augment``: ``"none"`` or ``"flip"``. ``strict`` refuses annotation files
-    in which anything is wrong; otherwise what is wrong is counted, told and left out.
+    scenes, ``size`` is the side. ``multi_scale`` lists shorter sides: each image of training draws
+    one of them, or ``size``. ``augment``: ``"none"`` or ``"flip"``. ``strict`` refuses annotation
+    files in which anything is wrong; otherwise what is wrong is counted, told and left out.
     """
 
     size: int = Field(default=800, ge=32)

@@ -77,4 +77,4 @@ def read_detections(file: str | Path) -> list[Detection]:
     )
     if not sound:
         raise ValueError(expected(str(path), rule, Words(type(content).__name__)))
-    return content
+    return [dict(one) for one in content]

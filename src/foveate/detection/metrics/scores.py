@@ -177,15 +177,14 @@ def _without(
 ) -> BoxScores:
     """The scores where nothing was found, or nothing is there."""
     value = 0.0 if sum(objects.values()) else None
-    per_class = tuple(
-        ClassScore(
-            name, *[0.0 if objects[number] else None] * 3, objects[number], offered[number], None
-        )
-        for number, name in names.items()
-    )
+    per_class = []
+    for number, name in names.items():
+        score = 0.0 if objects[number] else None
+        one = ClassScore(name, score, score, score, objects[number], offered[number], None)
+        per_class.append(one)
     return BoxScores(
         **dict.fromkeys(_NAMES, value),
-        per_class=per_class,
+        per_class=tuple(per_class),
         curves={} if value is None else {title: [0.0] * RECALLS for title in CURVES},
     )
 

@@ -1,0 +1,169 @@
+"""Boxes drawn on images, with their classes and scores."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from foveate.core import expected, require
+
+COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
+"""By label, over and over: those of Okabe and Ito, which color-blind readers can tell apart."""
+SMALLEST = 320
+"""Longer side in pixels to which smaller images are enlarged, by whole factors."""
+_LARGEST = 1333
+_BACK = (24, 24, 27)
+_FONT = 13
+
+Panel = tuple[str, Tensor, Tensor, Tensor | None]
+"""A title, boxes (M, 4), labels (M,), and scores (M,) or None for what was annotated."""
+
+
+def draw_boxes(
+    image: Tensor,
+    boxes: Tensor,
+    labels: Tensor,
+    scores: Tensor | None = None,
+    *,
+    classes: Sequence[str],
+) -> bytes:
+    """Draw boxes on an image, as a PNG.
+
+    Args:
+        image: (3, H, W) uint8; a small one is enlarged, a large one shrunk.
+        boxes: (M, 4), x1 y1 x2 y2 in its pixels.
+        labels: (M,) integers, places among ``classes``.
+        scores: (M,), the best first; None for what was annotated, which is drawn dashed.
+        classes: Names.
+
+    Raises:
+        ValueError: If the image is none, or there are not as many boxes as labels and scores.
+        ImportError: If Pillow is missing.
+    """
+    return _encode(_panel(image, boxes, labels, scores, classes))
+
+
+def draw_sheet(image: Tensor, panels: Sequence[Panel], *, classes: Sequence[str]) -> bytes:
+    """Draw one image several times side by side, each time with other boxes, as a PNG.
+
+    Args:
+        image: (3, H, W) uint8.
+        panels: What is drawn, each under its title.
+        classes: Names.
+
+    Raises:
+        ValueError: If there is no panel; or as :func:`draw_boxes`.
+    """
+    if not panels:
+        raise ValueError(expected("draw_sheet", "at least one panel", 0))
+    pillow, drawn = _pillow("Image"), []
+    for _, boxes, labels, scores in panels:
+        drawn.append(_panel(image, boxes, labels, scores, classes))
+    width, height = drawn[0].size
+    # Few in a row for wide images, so that a report shows them without shrinking much.
+    across = min(len(drawn), max(1, 1600 // width), 4)
+    down, head, gap = -(-len(drawn) // across), _FONT + 10, 8
+    sheet = pillow.new(
+        "RGB", (across * (width + gap) - gap, down * (height + head + gap) - gap), _BACK
+    )
+    pen = _pillow("ImageDraw").Draw(sheet)
+    for place, (picture, (title, *_)) in enumerate(zip(drawn, panels, strict=True)):
+        left = (place % across) * (width + gap)
+        top = (place // across) * (height + head + gap)
+        pen.text((left + 4, top + 4), title, fill="white", font=_font())
+        sheet.paste(picture, (left, top + head))
+    return _encode(sheet)
+
+
+def _panel(
+    image: Tensor, boxes: Tensor, labels: Tensor, scores: Tensor | None, classes: Sequence[str]
+) -> Any:
+    """Draw one panel as a picture of Pillow."""
+    if image.ndim != 3 or image.shape[0] != 3 or image.dtype != torch.uint8:
+        got = (tuple(image.shape), image.dtype)
+        raise ValueError(expected("draw_boxes", "an image (3, H, W) uint8", got))
+    counts = {len(boxes), len(labels), len(boxes if scores is None else scores)}
+    if len(counts) > 1:
+        rule = "as many boxes as labels and scores"
+        raise ValueError(expected("draw_boxes", rule, sorted(counts)))
+    pillow, side = _pillow("Image"), max(image.shape[1:])
+    factor = float(max(1, -(-SMALLEST // side))) if side < SMALLEST else min(1.0, _LARGEST / side)
+    picture = pillow.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
+    size = tuple(max(1, round(edge * factor)) for edge in picture.size)
+    picture = picture.resize(size, pillow.NEAREST if factor > 1 else pillow.LANCZOS)
+    pen = _pillow("ImageDraw").Draw(picture)
+    rows = list(zip(boxes.tolist(), labels.tolist(), strict=True))
+    told = [None] * len(rows) if scores is None else scores.tolist()
+    taken: list[tuple[float, float, float, float]] = []
+    # The best last, so that nothing lies over it.
+    for (box, label), score in reversed(list(zip(rows, told, strict=True))):
+        color, edges = COLORS[label % len(COLORS)], [edge * factor for edge in box]
+        _rectangle(pen, edges, color, dashed=scores is None)
+        text = classes[label] if score is None else f"{classes[label]} {100 * score:.0f}"
+        _tag(pen, text, edges, color, picture.size, taken)
+    return picture
+
+
+def _rectangle(pen: Any, edges: Sequence[float], color: str, *, dashed: bool) -> None:
+    """Draw a box with a dark rim, so that it shows on every ground."""
+    x1, y1, x2, y2 = edges
+    corners = ((x1, y1, x2, y1), (x2, y1, x2, y2), (x2, y2, x1, y2), (x1, y2, x1, y1))
+    for ink, width in (("black", 4), (color, 2)):
+        for line in corners:
+            for piece in _dashes(line) if dashed else (line,):
+                pen.line(piece, fill=ink, width=width)
+
+
+def _dashes(line: Sequence[float], length: float = 7.0) -> list[tuple[float, ...]]:
+    """Cut a line into every other piece of a length."""
+    ax, ay, bx, by = line
+    whole = max(abs(bx - ax), abs(by - ay))
+    count = max(1, round(whole / length / 2))
+    steps = [(place / count, (place + 0.55) / count) for place in range(count)]
+    return [
+        (ax + (bx - ax) * a, ay + (by - ay) * a, ax + (bx - ax) * b, ay + (by - ay) * b)
+        for a, b in steps
+    ]
+
+
+def _tag(
+    pen: Any,
+    text: str,
+    edges: Sequence[float],
+    color: str,
+    size: tuple[int, int],
+    taken: list[tuple[float, float, float, float]],
+) -> None:
+    """Write a tag above its box, or below it, or inside: where no other tag stands."""
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=_font())
+    width, height = right - left + 6, bottom - top + 6
+    x = min(max(0.0, edges[0]), max(0.0, size[0] - width))
+    places = (edges[1] - height, edges[3], edges[1], edges[3] - height)
+    inside = [y for y in places if 0 <= y <= size[1] - height] or [max(0.0, edges[1])]
+    free = [y for y in inside if not any(_meet((x, y, x + width, y + height), t) for t in taken)]
+    y = (free or inside)[0]
+    taken.append((x, y, x + width, y + height))
+    pen.rectangle((x, y, x + width, y + height), fill=color)
+    pen.text((x + 3 - left, y + 3 - top), text, fill="black", font=_font())
+
+
+def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _pillow(part: str) -> Any:
+    return require(f"PIL.{part}", "models", "drawing boxes")
+
+
+def _font() -> Any:
+    return _pillow("ImageFont").load_default(_FONT)
+
+
+def _encode(picture: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "png")
+    return buffer.getvalue()
