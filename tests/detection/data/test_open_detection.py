@@ -1,5 +1,6 @@
 """One word for images with boxes: scenes, COCO files, folders in COCO's layout."""
 
+import pickle
 import shutil
 
 import pytest
@@ -104,3 +105,12 @@ def test_a_folder_without_annotations_or_images_is_said(write_coco, annotation, 
     write_coco([annotation(1, [2, 2, 4, 4])], files=[])
     with pytest.raises(FileNotFoundError, match="name their folder, coco:"):
         open_detection(str(tmp_path), "val")
+
+
+def test_worker_processes_can_have_a_data_set(write_coco, annotation, tmp_path):
+    write_coco([annotation(1, [2, 2, 0, 4]), annotation(2, [2, 2, 4, 4])])
+    for source, options in ((str(tmp_path), {}), ("scenes", {"size": 32, "limit": 2})):
+        dataset = open_detection(source, "val", **options)
+        copy = pickle.loads(pickle.dumps(dataset))
+        assert copy.truth() == dataset.truth() and torch.equal(copy[0].image, dataset[0].image)
+        assert copy.problems.as_dict() == dataset.problems.as_dict()

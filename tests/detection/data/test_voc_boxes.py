@@ -85,9 +85,11 @@ def test_what_is_broken_is_counted(write_voc):
             "gone": [thing(2, 2, 30, 9), "<object><name>dog</name></object>"],
             "xml": [],
         },
-        {"val": ["bad", "gone", "xml"]},
+        {"val": ["bad", "gone", "xml", "odd"]},
     )
     (root / "Annotations" / "xml.xml").write_text("<annotation><object>")
+    odd = '<?xml version="1.0" encoding="unheard-of"?><annotation/>'
+    (root / "Annotations" / "odd.xml").write_text(odd)
     (root / "JPEGImages" / "gone.jpg").unlink()
     counts = {
         kind: one["count"]
@@ -98,7 +100,7 @@ def test_what_is_broken_is_counted(write_voc):
         "outside": 1,
         "no area": 1,
         "malformed box": 2,
-        "no annotation": 1,
+        "no annotation": 2,
         "malformed": 1,
         "empty": 1,
     }
@@ -136,6 +138,14 @@ def test_conversion_keeps_every_box(write_voc, tmp_path):
             for name in ("image", "boxes", "labels", "crowd", "areas"):
                 assert torch.equal(getattr(made[place], name), getattr(read[place], name))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "voc"]
+
+
+def test_conversion_leaves_out_images_that_no_file_can_be(write_voc, tmp_path):
+    root = write_voc({f"i{n}": [thing(1, 1, 4, 4)] for n in range(10)})
+    (root / "JPEGImages" / "i3.jpg").unlink()
+    text = (xml := root / "Annotations" / "i3.xml").read_text()
+    xml.write_text(text.replace("i3.jpg", 400 * "x"))
+    assert sum(convert_voc(root, tmp_path / "out").images.values()) == 9
 
 
 def test_a_conversion_that_fails_leaves_nothing(write_voc, tmp_path):
