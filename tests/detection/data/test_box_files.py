@@ -222,7 +222,7 @@ PLAIN = st.one_of(
     st.sampled_from([1, 2, 3, -1, 10**400, 2**63, "a.png", "a\0b", "\ud800", 1e300, float("nan")]),
 )  # fmt: skip
 ANY = st.recursive(
-    PLAIN, lambda t: st.lists(t, max_size=5) | st.dictionaries(st.text(max_size=3), t, max_size=3)
+    PLAIN, lambda t: st.lists(t, max_size=4) | st.dictionaries(st.text(max_size=3), t, max_size=3)
 )
 
 
@@ -231,7 +231,7 @@ def entries(*keys):
     return st.lists(some | ANY, max_size=6)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     entries("id", "file_name", "height", "width"),
     entries("id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore"),
@@ -254,7 +254,7 @@ def test_no_content_breaks_it(images, annotations, categories):
     assert (first[:, :2] >= 0).all() and (first[:, :2] + first[:, 2:] <= 9).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(ANY)
 def test_no_json_breaks_reading(tmp_path_factory, tree):
     file = tmp_path_factory.mktemp("any") / "a.json"
