@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from foveate.core import Words, expected
+from foveate.detection.data.headers import holds
 from foveate.detection.data.voc import open_voc
 from foveate.detection.data.writing import Split, WrittenBoxes, whole_folder, write_splits
 
@@ -38,9 +39,9 @@ def convert_voc(folder: Path, out: Path, *, seed: int = 0, origin: int = 1) -> W
         for name, split in splits.items():
             dataset = open_voc(folder, name, seed=seed, origin=origin)
             for place, shown in enumerate(dataset.table.images):
-                source, copy = dataset.folder / shown.name, f"images/{shown.name}"
-                if not source.is_file():
+                if not holds(dataset.folder, shown.name):
                     continue
+                source, copy = dataset.folder / shown.name, f"images/{shown.name}"
                 if home_of.setdefault(copy, name) != name:
                     rule = "every image in one split"
                     raise ValueError(expected(_WHO, rule, Words(f"{shown.name} in both")))

@@ -115,7 +115,7 @@ class _Trees:
         """Read a file; of one that is not wanted only the classes, which all splits share."""
         try:
             root = ElementTree.parse(file).getroot()
-        except (ElementTree.ParseError, OSError, ValueError) as error:
+        except (ElementTree.ParseError, LookupError, OSError, ValueError) as error:
             if wanted:
                 self.problems.note("no annotation", f"{file.name} ({error})")
             return
