@@ -51,7 +51,9 @@ def looking(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import TimeRemainingColumn as TimeLeft
 
     columns = (TextColumn("looking at images"), BarColumn(), MofNCompleteColumn(), TimeLeft())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+    console = Console(stderr=True)
+    silent = quiet or not console.is_terminal  # Elsewhere a bar would leave an empty line.
+    with Progress(*columns, console=console, transient=True, disable=silent) as bar:
         task = bar.add_task("images", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -60,7 +60,8 @@ def predict(
 
     Args:
         run: A finished run of a detector.
-        sources: Image files, folders of images, or what ``foveate.data.open_images`` takes.
+        sources: Image files, folders of images (subfolders too), or what
+            ``foveate.data.open_images`` takes.
         out: The folder to write to; files of the same names are replaced.
         threshold: The least score of an object, in [0, 1].
         draw: Whether to draw a picture of each image, in ``out/pictures``.
@@ -78,7 +79,7 @@ def predict(
     found = run if isinstance(run, DetectionRun) else DetectionRun(run)
     detector = found.load_model().to(device or "cpu")
     classes = tuple((found.result or {})["classes"])
-    datasets = [open_images(source, limit=limit) for source in sources]
+    datasets = [_open(source, limit) for source in sources]
     total = sum(len(dataset) for dataset in datasets)
     if not total:
         raise ValueError(expected("predict", "an image to look at", Words("none")))
@@ -100,6 +101,12 @@ def predict(
             done += len(items)
             tell(done, total)
     return writer.close()
+
+
+def _open(source: str | Path, limit: int | None) -> ImageDataset:
+    """Open all images of a folder, whether its subfolders are classes or not; or another source."""
+    whole = f"loose:{source}" if Path(source).is_dir() else source
+    return open_images(whole, limit=limit)
 
 
 def _batches(

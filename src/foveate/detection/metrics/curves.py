@@ -45,7 +45,7 @@ def draw_curves(result: Mapping[str, Any], file: str | Path) -> Path:
     right.set_yticks(places, names)
     right.invert_yaxis()
     right.set(xlabel="%", xlim=(0, 100))
-    right.legend(frameon=False, loc="lower right")
+    right.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     for text in figure.findobj(require("matplotlib.text", "train", "draw_curves").Text):
