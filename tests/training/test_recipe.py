@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from foveate.detection import DetectionRecipe
 from foveate.training import Recipe, load_recipe, parse_recipe
 from foveate.training.recipe import differences
 
@@ -88,7 +89,8 @@ def test_default_learning_rates_follow_optimizer_and_batch():
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("**/[!_]*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_of_the_repository_validates(path):
-    recipe = load_recipe(path)
+    kind = DetectionRecipe if path.parent.name == "detection" else Recipe
+    recipe = load_recipe(path, kind)
     assert recipe.name == "-".join(path.relative_to(RECIPES).with_suffix("").parts)
 
 
