@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -102,12 +102,25 @@ def find_runs(folder: Path | None) -> list[Run]:
         FileNotFoundError: If there is no such folder.
         ValueError: If a run has a recipe or a result that cannot be read; it is named.
     """
+    return [
+        made_run(run, run.recipe, result)
+        for run, result in results_below(folder)
+        if {"top1", "top5", "images"} <= result.keys()
+    ]
+
+
+def results_below(folder: Path | None) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
+    """Every run folder with a result below a folder, whatever its task; none without a folder.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If a result cannot be read; it is named.
+    """
     if folder is None:
-        return []
+        return
     if not folder.is_dir():
         rule = "a folder of runs or studies"
         raise FileNotFoundError(expected("--runs", rule, str(folder), "name another folder"))
-    found = []
     for path in sorted(folder.rglob("result.json")):
         run = RunFolder(path.parent)
         if not run.config_path.is_file():
@@ -117,13 +130,15 @@ def find_runs(folder: Path | None) -> list[Run]:
         except json.JSONDecodeError as error:
             rule = "the result of a run"
             raise ValueError(expected(str(path), rule, Words(f"no JSON: {error}"))) from None
-        if isinstance(result, dict) and {"top1", "top5", "images"} <= result.keys():
-            recipe = run.recipe
-            train = recipe.train
-            # A launcher may have started more than the recipe says.
-            noted = (run.environment or {}).get("processes", train.devices * train.nodes)
-            found.append(Run(path.parent, recipe, result, int(noted)))
-    return found
+        if isinstance(result, dict):
+            yield run, result
+
+
+def made_run(run: RunFolder, recipe: Recipe, result: dict[str, Any]) -> Run:
+    """A finished run; a launcher may have started more processes than its recipe says."""
+    train = recipe.train
+    noted = (run.environment or {}).get("processes", train.devices * train.nodes)
+    return Run(run.path, recipe, result, int(noted))
 
 
 def find_studies(folder: Path | None, ablation: str) -> list[StudyRecord]:
@@ -169,34 +184,24 @@ def accuracy_of(
 def is_candidate(run: Run, row: PublishedRow, experiment: Experiment) -> bool:
     """Whether a run is of a row's network on its data, under whatever settings."""
     model, wanted = run.recipe.model, row.model
-    if (model.name, _name(model.attention)) != (wanted.name, _name(wanted.attention)):
+    if (model.name, plain_name(model.attention)) != (wanted.name, plain_name(wanted.attention)):
         return False
     return run.data == experiment.data or _looks_like(run, experiment)
 
 
 def departures(run: Run, row: PublishedRow, experiment: Experiment) -> list[str]:
     """What keeps a candidate from standing beside the row, such as ``"train.epochs = 5"``."""
-    found = []
-    for key, wanted in {**_SHARED, **experiment.settings}.items():
-        if key.startswith("model.") or key in _STEP:
-            continue  # The row's own network says the one, and the step is below.
-        value = reduce(getattr, key.split("."), run.recipe)
-        # A list of a file is a tuple of a recipe.
-        if value != wanted and value != (tuple(wanted) if isinstance(wanted, list) else wanted):
-            found.append(f"{key} = {value}")
-    found += _other_step(run, experiment)
+    # The row's own network says what the model is.
+    settings = {**_SHARED, **experiment.settings}
+    settings = {key: value for key, value in settings.items() if not key.startswith("model.")}
+    found = [*other_settings(run.recipe, settings), *other_step(run, experiment)]
     found += [
         f"{key} = {value}"
         for key, value in run.recipe.data.options.items()
         if key not in _WHERE_DATA_LIE and (key, value) not in (("crop", "none"), ("margin", 0))
     ]
-    found += _other_model(run.recipe.model, row.model)
-    classes = len(run.result.get("classes", ()))
-    if classes != experiment.classes:
-        found.append(f"{classes} of {experiment.classes} classes")
-    if run.result["images"] + len(run.result.get("unreadable", ())) != experiment.images:
-        found.append(f"measured on {run.result['images']} of {experiment.images} images")
-    return found
+    found += other_model(run.recipe.model, row.model)
+    return [*found, *other_data(run, experiment)]
 
 
 def left_out(group: Group, runs: list[Run]) -> Iterator[tuple[Run, list[str]]]:
@@ -220,7 +225,28 @@ def _looks_like(run: Run, experiment: Experiment) -> bool:
     return (classes, images) == (experiment.classes, experiment.images)
 
 
-def _other_step(run: Run, experiment: Experiment) -> list[str]:
+def other_settings(recipe: Recipe, settings: Mapping[str, Any]) -> list[str]:
+    """Settings that a recipe has otherwise; the step is looked at as a whole elsewhere."""
+    found = []
+    for key, wanted in settings.items():
+        value = reduce(getattr, key.split("."), recipe)
+        # A list of a file may be a tuple of a recipe.
+        same = value in (wanted, tuple(wanted) if isinstance(wanted, list) else wanted)
+        if key not in _STEP and not same:
+            found.append(f"{key} = {value}")
+    return found
+
+
+def other_data(run: Run, experiment: Experiment) -> list[str]:
+    """How what a run was measured on differs from the whole of the experiment's data."""
+    classes, images = len(run.result.get("classes", ())), run.result["images"]
+    found = [] if classes == experiment.classes else [f"{classes} of {experiment.classes} classes"]
+    if images + len(run.result.get("unreadable", ())) != experiment.images:
+        found.append(f"measured on {images} of {experiment.images} images")
+    return found
+
+
+def other_step(run: Run, experiment: Experiment) -> list[str]:
     """What a step of a run does not share with the experiment; its parts may be others."""
     train = run.recipe.train
     images = train.batch_size * train.accumulate * run.processes
@@ -231,7 +257,7 @@ def _other_step(run: Run, experiment: Experiment) -> list[str]:
     return [] if same else [f"a learning rate of {lr:g}"]
 
 
-def _other_model(model: ModelSection, wanted: ModelSection) -> list[str]:
+def other_model(model: ModelSection, wanted: ModelSection) -> list[str]:
     """How a run's network is built or started otherwise than the row's, defaults filled in."""
     found = []
     for name in ModelSection.model_fields:
@@ -247,7 +273,7 @@ def _other_model(model: ModelSection, wanted: ModelSection) -> list[str]:
     return found
 
 
-def _name(attention: str) -> str:
+def plain_name(attention: str) -> str:
     """The name of an attention, whichever of its names is given."""
     return attention if attention == NONE else attention_spec(attention).name
 

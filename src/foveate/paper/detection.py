@@ -1,7 +1,8 @@
-"""Table 2: detectors, whose size is counted here and which nothing here trains yet."""
+"""Table 2: detectors, whose size is counted here, with the precision of finished runs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,32 @@ from torch import nn
 
 from foveate.accounting import Cost
 from foveate.core import require
+from foveate.paper.accuracy import Run
 from foveate.paper.claims import claim_sections
 from foveate.paper.counting import SIDE, Tell, count_model, quietly
-from foveate.paper.published import UNKNOWN, Figure, Figures, PublishedRow, published_table
-from foveate.paper.rows import OURS, reports
+from foveate.paper.precision import (
+    Precision,
+    elsewhere,
+    find_detector_studies,
+    find_detectors,
+    left_out,
+    precision_of,
+    told,
+)
+from foveate.paper.published import (
+    UNKNOWN,
+    Figure,
+    Figures,
+    Group,
+    PublishedRow,
+    published_table,
+)
+from foveate.paper.rows import OURS, reports, study_section
 from foveate.paper.selection import chosen_groups
 from foveate.paper.table import NOT_RUN, Cells, Footnotes, PaperTable, Section
+from foveate.report import StudyRecord
+from foveate.report.table import points
+from foveate.report.wording import measured_by, subject
 from foveate.training import ModelSection
 from foveate.training.starting import build
 
@@ -31,13 +52,15 @@ def table2(
     """Table 2 beside ours.
 
     Args:
-        runs: Not looked at: detectors have no runs yet.
+        runs: A folder with finished runs and studies, None for none.
         only: Must be empty: the table has one group of rows.
         tell: Told what is being counted, and the share that is done.
     """
     table = published_table("table2")
     marks = Footnotes()
-    rows = [row for group in chosen_groups(table, only) for row in group.rows]
+    (group,) = chosen_groups(table, only)
+    found, studies = find_detectors(runs), find_detector_studies(runs)
+    rows, precisions = group.rows, _precisions(group, found)
     printed: list[Cells] = []
     counted: list[Cells] = []
     records = []
@@ -47,11 +70,12 @@ def table2(
         for turn, one in enumerate(reports(row)):
             cells = [OURS if row.ours else _bare(one.get(key)) for key in METRICS]
             sources = {marks.mark(one[key]) for key in METRICS if key in one}
-            here = "" if turn else NOT_RUN
+            here = "" if turn else _here(precisions[row.label])
             printed.append(("" if turn else row.label, *cells, ", ".join(sorted(sources)), here))
             size = OURS if row.ours else marks.cell(one.get("params"))
             counted.append((row.label, size, *_costs(sizes, cost)) if not turn else ("", size))
-        records.append(_record(row, sizes, cost))
+        printed += _parts(precisions[row.label])
+        records.append(_record(row, sizes, cost, precisions[row.label]))
     return PaperTable(
         name=table.name,
         title=table.title,
@@ -70,8 +94,9 @@ def table2(
                 [row for row in counted if row[0] or "[" in row[1]],
             ),
             *claim_sections(table.name, {one["label"]: one["counted"] for one in records}),
+            *(section for study in studies for section in _own(study)),
         ),
-        notes=(*table.notes, *marks.lines()),
+        notes=(*table.notes, *_run_notes(group, found, precisions, studies), *marks.lines()),
         records=tuple(records),
     )
 
@@ -100,6 +125,71 @@ def detector_sizes(model: ModelSection) -> tuple[int, int]:
     return everything, everything - (cost.params - cost.params_published)
 
 
+def _precisions(group: Group, runs: list[Run]) -> dict[str, Precision | None]:
+    """What was run of each row, by its label."""
+    experiment = group.experiment
+    return {
+        row.label: precision_of(row, experiment, runs) if experiment else None for row in group.rows
+    }
+
+
+def _here(precision: Precision | None) -> str:
+    """Our AP."""
+    ap = precision.means.get("ap") if precision else None
+    return NOT_RUN if ap is None else points(ap.mean)
+
+
+def _parts(precision: Precision | None) -> list[Cells]:
+    """Our AP and its parts in the columns of the printed ones, and half the interval of AP."""
+    if precision is None:
+        return []
+    means = (precision.means.get(key) for key in METRICS)
+    cells = (UNKNOWN if mean is None else points(mean.mean) for mean in means)
+    count = len(precision.runs)
+    half = precision.means["ap"].half_width if "ap" in precision.means else None
+    spread = "" if half is None else f"\N{PLUS-MINUS SIGN} {points(half)}"
+    return [(f"here, {count} seed{'s' * (count > 1)}", *cells, "", spread)]
+
+
+def _own(study: StudyRecord) -> list[Section]:
+    """A study of our own: AP with its tests, then the further scores."""
+    data, network = subject(study)
+    recipe, measured = study.study["recipe"], measured_by(study)
+    size, epochs = recipe["data"].get("size"), recipe.get("train", {}).get("epochs")
+    title = (
+        f"Measured here, on other data: {network} on {data}, {size} pixels, {epochs} epochs,"
+        f" measured on {measured.get('images')} images; compares with no figure above:"
+        f" {study.path}"
+    )
+    further = "By overlap and size of the same study, without tests"
+    return [study_section(study, title), study_section(study, further, "further")]
+
+
+def _run_notes(
+    group: Group,
+    runs: list[Run],
+    precisions: Mapping[str, Precision | None],
+    studies: list[StudyRecord],
+) -> list[str]:
+    """Which folders the precisions are from, and which runs are not comparable and why."""
+    notes = [
+        f"Runs of {label}: {', '.join(str(run.path) for run in one.runs.values())}"
+        for label, one in precisions.items()
+        if one
+    ]
+    notes += [
+        f"Reduced or changed run, not comparable: {run.path}: {', '.join(reasons)}"
+        for run, reasons in left_out(group, runs)
+    ]
+    notes += [
+        f"Measured here, on other data: {told(run)}: {run.path}"
+        for run in elsewhere(group, runs, studies)
+    ]
+    if not any(precisions.values()):
+        notes.append("No run that could stand beside a published AP was found: not run.")
+    return notes
+
+
 def _costs(sizes: tuple[int, int], cost: Cost) -> Cells:
     numbers = (sizes[1] / 1e6, sizes[0] / 1e6, cost.macs_published / 1e9, cost.macs / 1e9)
     return tuple(f"{number:.2f}" for number in numbers)
@@ -110,7 +200,9 @@ def _bare(figure: Figure | None) -> str:
     return figure.text if figure else UNKNOWN
 
 
-def _record(row: PublishedRow, sizes: tuple[int, int], cost: Cost) -> dict[str, Any]:
+def _record(
+    row: PublishedRow, sizes: tuple[int, int], cost: Cost, precision: Precision | None
+) -> dict[str, Any]:
     def figures(one: Figures) -> dict[str, Any]:
         return {key: figure.record() for key, figure in one.items()}
 
@@ -126,5 +218,5 @@ def _record(row: PublishedRow, sizes: tuple[int, int], cost: Cost) -> dict[str, 
             "backbone_macs": cost.macs,
             "backbone_macs_published": cost.macs_published,
         },
-        "accuracy": NOT_RUN,
+        "accuracy": precision.record() if precision else NOT_RUN,
     }

@@ -12,7 +12,7 @@ from foveate.paper.accuracy import Accuracy, Run, accuracy_of, find_studies, lef
 from foveate.paper.counting import Tell, count_model
 from foveate.paper.published import Figures, Group, PublishedRow
 from foveate.paper.table import NOT_RUN, Cells, Footnotes, Section
-from foveate.report import Estimate, rows_of
+from foveate.report import Estimate, StudyRecord, rows_of
 from foveate.report.table import columns, points
 
 OURS = "-"
@@ -190,8 +190,13 @@ def study_sections(folder: Path | None, ablation: str) -> list[Section]:
             f"Our {ablation} on {data['source'].partition(':')[0]}, {data['size']} pixels,"
             f" {network}, {train['epochs']} epochs, not comparable with the paper: {study.path}"
         )
-        shown = columns("accuracy")
-        rows = [tuple(column.text(row) for column in shown) for row in rows_of(study)]
-        words = tuple(number for number, column in enumerate(shown) if column.words)
-        found.append(Section(title, tuple(column.title for column in shown), rows, words))
+        found.append(study_section(study, title))
     return found
+
+
+def study_section(study: StudyRecord, title: str, which: str = "accuracy") -> Section:
+    """One of our own studies as a section: a table of :func:`foveate.report.table.columns`."""
+    shown = columns(which, study.metric)
+    rows = [tuple(column.text(row) for column in shown) for row in rows_of(study)]
+    words = tuple(number for number, column in enumerate(shown) if column.words)
+    return Section(title, tuple(column.title for column in shown), rows, words)

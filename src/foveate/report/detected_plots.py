@@ -13,8 +13,8 @@ from foveate.report.svg import Chart
 
 SOLID, DASHED = OVERLAPS
 IN_WORDS = (
-    f"Precision over recall of every detector, mean over classes and seeds: solid at an overlap of"
-    f" {SOLID}, dashed at {DASHED}"
+    f"Precision over recall of every detector, mean over classes and seeds, at an overlap of"
+    f" {SOLID} and of {DASHED}"
 )
 
 

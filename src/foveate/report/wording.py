@@ -108,6 +108,8 @@ def limits(study: StudyRecord, rows: list[Row]) -> list[str]:
             f"Runs not finished: {', '.join(missing)}. Run `{study.metric.command}` again to add"
             " them."
         )
+    counted = study.conditions.get("counted")
+    said += [f"MACs are {counted}."] if isinstance(counted, str) else []
     said.append(_wider(study, rows))
     said.append(
         "All variants share one recipe, tuned for none of them; a recipe tuned for each could"
