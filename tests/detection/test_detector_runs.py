@@ -3,11 +3,13 @@
 import csv
 import json
 import shutil
+from itertools import pairwise
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import foveate
 from foveate.detection import (
     DetectionRun,
     evaluate_detector,
@@ -109,7 +111,7 @@ def test_warm_start_trains_the_backbone_then_all_then_the_schedule(tiny, tmp_pat
     body = next(n for n, one in detector.named_modules() if one is detector.network) + "."
     moved = [
         {name for name in seen[0] if not torch.equal(before[name], after[name])}
-        for before, after in zip(seen[:-1], seen[1:], strict=True)
+        for before, after in pairwise(seen)
     ]
     heads = {name for name in seen[0] if not name.startswith(body) and name.endswith("weight")}
     assert heads & moved[0], "in the second phase the heads learn"
@@ -142,9 +144,7 @@ def test_recipes_of_the_other_task_name_their_commands(finished, tiny, tmp_path)
     with pytest.raises(ValueError, match="foveate train"):
         load_detection_recipe(other)
     with pytest.raises(ValueError, match="load_detector"):
-        from foveate import load
-
-        load(finished.path)
+        foveate.load(finished.path)
 
 
 @pytest.mark.parametrize(

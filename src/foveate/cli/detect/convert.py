@@ -1,4 +1,4 @@
-"""``foveate detect convert``: other annotations, or large images, as a data set in COCO's layout."""
+"""``foveate detect convert``: other annotations and large images, in COCO's layout."""
 
 from __future__ import annotations
 
