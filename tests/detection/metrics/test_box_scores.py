@@ -143,12 +143,41 @@ def test_nothing_found_is_zero_and_nothing_there_is_undefined():
     assert score_boxes({**truth, "annotations": crowds}, detections).ap is None
 
 
+@pytest.mark.parametrize("areas", [(5.0,), (1024.0,), (9216.0, 50.0), (1e5,)])
+def test_where_nothing_is_found_sizes_that_no_object_has_are_undefined(areas):
+    """A needless box far away changes none of the numbers, so it tells what none at all gives."""
+    truth, _ = case(0)
+    changed = [{**one, "area": areas[n % len(areas)]} for n, one in enumerate(truth["annotations"])]
+    truth = {**truth, "annotations": [{**one, "iscrowd": 0} for one in changed]}
+    miss = {"image_id": 1, "category_id": 1, "bbox": [490, 490, 5, 5], "score": 0.5}
+    nothing, theirs = score_boxes(truth, []), by_pycocotools(truth, [miss])[0]
+    assert {name: getattr(nothing, name) for name in NAMES} == theirs
+
+
+def test_annotations_may_count_from_zero_and_leave_out_what_is_usual():
+    """COCO's evaluators take the number 0 for no match at all."""
+    truth, detections = case(3, crowd=False)
+    for one in truth["annotations"]:
+        one["area"] = one["bbox"][2] * one["bbox"][3]
+    bare = [
+        {"id": one["id"] - 1, **{key: one[key] for key in ("image_id", "category_id", "bbox")}}
+        for one in truth["annotations"]
+    ]
+    assert score_boxes({**truth, "annotations": bare}, detections) == score_boxes(truth, detections)
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
         ({"image_id": 99}, "image_id.*99 in detection 0"),
         ({"category_id": 99}, "category_id.*99 in detection 0"),
+        ({"image_id": [1]}, "image_id.*in detection 0"),
         ({"score": None}, "without score"),
+        ({"score": "0.5"}, "score.*'0.5' in detection 0"),
+        ({"score": float("nan")}, "score.*nan in detection 0"),
+        ({"bbox": [0, 0, 1]}, r"four finite numbers.*\[0, 0, 1\] in detection 0"),
+        ({"bbox": [0, 0, 1, float("inf")]}, "four finite numbers.*in detection 0"),
+        ({"bbox": 7}, "four finite numbers.*7 in detection 0"),
     ],
 )
 def test_a_detection_that_does_not_belong_is_named(change, text):
@@ -156,6 +185,24 @@ def test_a_detection_that_does_not_belong_is_named(change, text):
     one = {key: value for key, value in {**detections[0], **change}.items() if value is not None}
     with pytest.raises(ValueError, match=text):
         score_boxes(truth, [one, *detections[1:]])
+
+
+@pytest.mark.parametrize("key", ["image_id", "category_id"])
+def test_an_annotation_that_does_not_belong_is_named(key):
+    truth, detections = case(0)
+    truth["annotations"][2][key] = 99
+    with pytest.raises(ValueError, match=f"{key}.*99 in annotation 2"):
+        score_boxes(truth, detections)
+
+
+def test_each_class_has_its_curve():
+    truth, detections = case(4)
+    scores = score_boxes(truth, detections)
+    for one in scores.per_class:
+        assert len(one.curve) == 101 and np.mean(one.curve) == pytest.approx(one.ap50, abs=1e-5)
+    mean = np.mean([one.curve for one in scores.per_class], axis=0)
+    assert scores.curves["0.50"] == pytest.approx(mean.tolist(), abs=1e-5)
+    assert score_boxes({**truth, "annotations": []}, []).per_class[0].curve == []
 
 
 def test_detections_survive_their_file_and_refuse_other_files(tmp_path):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from foveate.core import Words, expected, require
+from foveate.core import require
+from foveate.detection.metrics.checking import checked_detections, checked_truth
 
-_WHO = "score_boxes"
 RECALLS = 101
 CURVES = {"0.50": 0, "0.75": 5, "0.50:0.95": None}
 """Overlap by its place among the ten of COCO; None is their mean."""
@@ -30,6 +31,7 @@ class ClassScore:
         objects: How many there are, crowds not counted.
         detections: How many boxes were offered.
         best_score: The score at which F1, at an overlap of 0.50, is best; None without any hit.
+        curve: Precision at 101 recalls from 0 to 1, at an overlap of 0.50; empty without objects.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ClassScore:
     objects: int
     detections: int
     best_score: float | None
+    curve: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class BoxScores:
 
 
 _NAMES = ("ap", "ap50", "ap75", "aps", "apm", "apl", "ar1", "ar10", "ar100", "ars", "arm", "arl")
+_AREAS = {"s": (0, 32**2), "m": (32**2, 96**2), "l": (96**2, math.inf)}
+"""Of each size; COCO counts the limits on both sides."""
 
 
 def score_boxes(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]]) -> BoxScores:
@@ -96,8 +101,8 @@ def score_boxes(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]
         detections: COCO's format of results: ``image_id``, ``category_id``, ``bbox`` and ``score``.
 
     Raises:
-        ValueError: If a detection is of an image or a category that the truth has not, or without
-            what it must have.
+        ValueError: If a detection or an annotation is of an image or a category that the truth has
+            not, or without what it must have, or not of finite numbers.
         ImportError: If faster-coco-eval is missing.
 
     Source: Lin et al., Microsoft COCO, arXiv:1405.0312, computed by faster-coco-eval.
@@ -112,23 +117,22 @@ def score_boxes(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]
         >>> score_boxes(truth, [{**box, "score": 0.9}]).ap
         1.0
     """
-    coco: Any = require("faster_coco_eval", "detect", _WHO)
-    _check(truth, detections)
+    coco: Any = require("faster_coco_eval", "detect", "score_boxes")
+    gold, found = checked_truth(truth), checked_detections(truth, detections)
     names = {one["id"]: str(one["name"]) for one in truth["categories"]}
     objects = dict.fromkeys(names, 0)
-    for one in truth["annotations"]:
-        objects[one["category_id"]] += not one.get("iscrowd")
+    for one in gold["annotations"]:
+        objects[one["category_id"]] += not one["iscrowd"]
     offered = dict.fromkeys(names, 0)
-    for one in detections:
+    for one in found:
         offered[one["category_id"]] += 1
-    if not sum(objects.values()) or not detections:
+    if not sum(objects.values()) or not found:
         # The evaluator refuses empty lists; what it would say is known.
-        return _without(names, objects, offered)
+        areas = [one["area"] for one in gold["annotations"] if not one["iscrowd"]]
+        return _without(names, objects, offered, areas)
     with contextlib.redirect_stdout(io.StringIO()):
-        gold = coco.COCO({**truth, "info": {}}, use_deepcopy=True)
-        judge = coco.COCOeval_faster(
-            gold, gold.loadRes([dict(one) for one in detections]), iouType="bbox"
-        )
+        index = coco.COCO(gold)
+        judge = coco.COCOeval_faster(index, index.loadRes(found), iouType="bbox")
         judge.params.maxDets = [1, 10, 100]
         judge.evaluate()
         judge.accumulate()
@@ -151,41 +155,33 @@ def score_boxes(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]
                 objects=objects[number],
                 detections=offered[number],
                 best_score=_best_score(line, scores[0, :, place, 0, -1]),
+                curve=_rounded(line) if objects[number] else [],
             )
         )
     curves = {title: _curve(precision, place) for title, place in CURVES.items()}
     return BoxScores(**numbers, per_class=tuple(per_class), curves=curves)
 
 
-def _check(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]]) -> None:
-    images = {one["id"] for one in truth["images"]}
-    categories = {one["id"] for one in truth["categories"]}
-    for place, one in enumerate(detections):
-        lacking = [k for k in ("image_id", "category_id", "bbox", "score") if k not in one]
-        if lacking:
-            got = Words(f"detection {place} without {', '.join(lacking)}")
-            raise ValueError(expected(_WHO, "COCO's format of results", got))
-        for key, known in (("image_id", images), ("category_id", categories)):
-            if one[key] not in known:
-                rule = f"an {key} that the truth has" if key == "image_id" else f"a known {key}"
-                got = Words(f"{one[key]!r} in detection {place}")
-                raise ValueError(expected(_WHO, rule, got))
-
-
 def _without(
-    names: Mapping[int, str], objects: Mapping[int, int], offered: Mapping[int, int]
+    names: Mapping[int, str],
+    objects: Mapping[int, int],
+    offered: Mapping[int, int],
+    areas: Sequence[float],
 ) -> BoxScores:
     """The scores where nothing was found, or nothing is there."""
-    value = 0.0 if sum(objects.values()) else None
     per_class = []
     for number, name in names.items():
-        score = 0.0 if objects[number] else None
-        one = ClassScore(name, score, score, score, objects[number], offered[number], None)
-        per_class.append(one)
+        score, curve = (0.0, [0.0] * RECALLS) if objects[number] else (None, [])
+        counts = objects[number], offered[number]
+        per_class.append(ClassScore(name, score, score, score, *counts, None, curve))
+    numbers: dict[str, float | None] = {}
+    for name in _NAMES:
+        least, most = _AREAS.get(name[2:], (0, math.inf))
+        numbers[name] = 0.0 if any(least <= area <= most for area in areas) else None
     return BoxScores(
-        **dict.fromkeys(_NAMES, value),
+        **numbers,
         per_class=tuple(per_class),
-        curves={} if value is None else {title: [0.0] * RECALLS for title in CURVES},
+        curves={title: [0.0] * RECALLS for title in CURVES} if areas else {},
     )
 
 
@@ -204,7 +200,11 @@ def _curve(precision: np.ndarray[Any, Any], place: int | None) -> list[float]:
     lines = precision[:, :, :, 0, -1]
     lines = lines.mean(0) if place is None else lines[place]
     known = lines[:, (lines > -1).all(0)]
-    return [round(float(one), 6) for one in known.mean(1)] if known.size else []
+    return _rounded(known.mean(1)) if known.size else []
+
+
+def _rounded(line: np.ndarray[Any, Any]) -> list[float]:
+    return [round(float(one), 6) for one in line]
 
 
 def _best_score(precision: np.ndarray[Any, Any], scores: np.ndarray[Any, Any]) -> float | None:
