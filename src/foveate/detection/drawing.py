@@ -18,9 +18,12 @@ SMALLEST = 320
 _LARGEST = 1333
 _BACK = (24, 24, 27)
 _FONT = 13
+_DARK = "#0072B2"
+"""The one color that takes white letters."""
 
 Panel = tuple[str, Tensor, Tensor, Tensor | None]
 """A title, boxes (M, 4), labels (M,), and scores (M,) or None for what was annotated."""
+_Place = tuple[float, float, float, float]
 
 
 def draw_boxes(
@@ -41,7 +44,8 @@ def draw_boxes(
         classes: Names.
 
     Raises:
-        ValueError: If the image is none, or there are not as many boxes as labels and scores.
+        ValueError: If the image is none, there are not as many boxes as labels and scores, a box is
+            not finite, or a label has no class.
         ImportError: If Pillow is missing.
     """
     return _encode(_panel(image, boxes, labels, scores, classes))
@@ -74,7 +78,7 @@ def draw_sheet(image: Tensor, panels: Sequence[Panel], *, classes: Sequence[str]
     for place, (picture, (title, *_)) in enumerate(zip(drawn, panels, strict=True)):
         left = (place % across) * (width + gap)
         top = (place // across) * (height + head + gap)
-        pen.text((left + 4, top + 4), title, fill="white", font=_font())
+        pen.text((left + 4, top + 4), _fitting(title, width - 8), fill="white", font=_font(_FONT))
         sheet.paste(picture, (left, top + head))
     return _encode(sheet)
 
@@ -83,29 +87,52 @@ def _panel(
     image: Tensor, boxes: Tensor, labels: Tensor, scores: Tensor | None, classes: Sequence[str]
 ) -> Any:
     """Draw one panel as a picture of Pillow."""
-    if image.ndim != 3 or image.shape[0] != 3 or image.dtype != torch.uint8:
-        got = (tuple(image.shape), image.dtype)
-        raise ValueError(expected("draw_boxes", "an image (3, H, W) uint8", got))
-    counts = {len(boxes), len(labels), len(boxes if scores is None else scores)}
-    if len(counts) > 1:
-        rule = "as many boxes as labels and scores"
-        raise ValueError(expected("draw_boxes", rule, sorted(counts)))
+    _check(image, boxes, labels, scores, classes)
     pillow, side = _pillow("Image"), max(image.shape[1:])
     factor = float(max(1, -(-SMALLEST // side))) if side < SMALLEST else min(1.0, _LARGEST / side)
     picture = pillow.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
     size = tuple(max(1, round(edge * factor)) for edge in picture.size)
     picture = picture.resize(size, pillow.NEAREST if factor > 1 else pillow.LANCZOS)
-    pen = _pillow("ImageDraw").Draw(picture)
-    rows = list(zip(boxes.tolist(), labels.tolist(), strict=True))
-    told = [None] * len(rows) if scores is None else scores.tolist()
-    taken: list[tuple[float, float, float, float]] = []
-    # The best last, so that nothing lies over it.
-    for (box, label), score in reversed(list(zip(rows, told, strict=True))):
-        color, edges = COLORS[label % len(COLORS)], [edge * factor for edge in box]
-        _rectangle(pen, edges, color, dashed=scores is None)
-        text = classes[label] if score is None else f"{classes[label]} {100 * score:.0f}"
-        _tag(pen, text, edges, color, picture.size, taken)
+    pen, font = _pillow("ImageDraw").Draw(picture), _font(max(_FONT, max(size) // 64))
+    # What lies far outside ends just outside.
+    edges = (boxes * factor).clamp(-9, max(size) + 9).tolist()
+    colors = [COLORS[n % len(COLORS)] for n in labels.tolist()]
+    texts = [classes[n] for n in labels.tolist()]
+    if scores is not None:
+        told = zip(texts, scores.tolist(), strict=True)
+        texts = [f"{text} {100 * score:.0f}" for text, score in told]
+    # The best chooses its tag's place first and is drawn last; no line goes through a tag.
+    taken: list[_Place] = []
+    for text, box in zip(texts, edges, strict=True):
+        taken.append(_place_of_tag(pen.textbbox((0, 0), text, font=font), box, size, taken))
+    for box, color in reversed(list(zip(edges, colors, strict=True))):
+        _rectangle(pen, box, color, dashed=scores is None)
+    for place, text, color in reversed(list(zip(taken, texts, colors, strict=True))):
+        left, top, *_ = pen.textbbox((0, 0), text, font=font)
+        pen.rectangle(place, fill=color)
+        ink = "white" if color == _DARK else "black"
+        pen.text((place[0] + 3 - left, place[1] + 3 - top), text, fill=ink, font=font)
     return picture
+
+
+def _check(
+    image: Tensor, boxes: Tensor, labels: Tensor, scores: Tensor | None, classes: Sequence[str]
+) -> None:
+    """Refuse what cannot be drawn."""
+    if image.ndim != 3 or image.shape[0] != 3 or image.dtype != torch.uint8 or not image.numel():
+        got = (tuple(image.shape), image.dtype)
+        raise ValueError(expected("draw_boxes", "an image (3, H, W) uint8", got))
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(expected("draw_boxes", "boxes (M, 4)", tuple(boxes.shape)))
+    if not boxes.isfinite().all():
+        raise ValueError(expected("draw_boxes", "finite boxes", boxes.tolist()))
+    counts = {len(boxes), len(labels), len(boxes if scores is None else scores)}
+    if len(counts) > 1:
+        rule = "as many boxes as labels and scores"
+        raise ValueError(expected("draw_boxes", rule, sorted(counts)))
+    unknown = sorted({label for label in labels.tolist() if not 0 <= label < len(classes)})
+    if unknown:
+        raise ValueError(expected("draw_boxes", f"labels in 0..{len(classes) - 1}", unknown))
 
 
 def _rectangle(pen: Any, edges: Sequence[float], color: str, *, dashed: bool) -> None:
@@ -130,25 +157,28 @@ def _dashes(line: Sequence[float], length: float = 7.0) -> list[tuple[float, ...
     ]
 
 
-def _tag(
-    pen: Any,
-    text: str,
-    edges: Sequence[float],
-    color: str,
-    size: tuple[int, int],
-    taken: list[tuple[float, float, float, float]],
-) -> None:
-    """Write a tag above its box, or below it, or inside: where no other tag stands."""
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=_font())
-    width, height = right - left + 6, bottom - top + 6
+def _place_of_tag(
+    text: Sequence[float], edges: Sequence[float], size: Sequence[int], taken: Sequence[_Place]
+) -> _Place:
+    """Find where a tag stands: above its box, below it or inside, where no other tag is."""
+    width, height = text[2] - text[0] + 6, text[3] - text[1] + 6
     x = min(max(0.0, edges[0]), max(0.0, size[0] - width))
-    places = (edges[1] - height, edges[3], edges[1], edges[3] - height)
-    inside = [y for y in places if 0 <= y <= size[1] - height] or [max(0.0, edges[1])]
-    free = [y for y in inside if not any(_meet((x, y, x + width, y + height), t) for t in taken)]
-    y = (free or inside)[0]
-    taken.append((x, y, x + width, y + height))
-    pen.rectangle((x, y, x + width, y + height), fill=color)
-    pen.text((x + 3 - left, y + 3 - top), text, fill="black", font=_font())
+    rows = (edges[1] - height, edges[3], edges[1], edges[3] - height)
+    inside = [y for y in rows if 0 <= y <= size[1] - height]
+    inside = inside or [min(max(0.0, edges[1]), max(0.0, size[1] - height))]
+    places = [(x, y, x + width, y + height) for y in inside]
+    free = [place for place in places if not any(_meet(place, other) for other in taken)]
+    return (free or places)[0]
+
+
+def _fitting(title: str, width: float) -> str:
+    """Cut a title where its panel ends."""
+    font = _font(_FONT)
+    if font.getlength(title) <= width:
+        return title
+    while title and font.getlength(f"{title}...") > width:
+        title = title[:-1]
+    return f"{title}..."
 
 
 def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -159,8 +189,8 @@ def _pillow(part: str) -> Any:
     return require(f"PIL.{part}", "models", "drawing boxes")
 
 
-def _font() -> Any:
-    return _pillow("ImageFont").load_default(_FONT)
+def _font(size: int) -> Any:
+    return _pillow("ImageFont").load_default(size)
 
 
 def _encode(picture: Any) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,18 @@ def draw_curves(result: Mapping[str, Any], file: str | Path) -> Path:
     figure = figures.Figure(figsize=(8.4, height), dpi=140, layout="constrained")
     agg.FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
+    # Each class, at an overlap of 0.50, behind their mean; of very many nothing could be seen.
+    faint = {"color": _COLORS["0.50"], "alpha": 0.25, "linewidth": 0.7}
+    for one in classes if 1 < len(classes) <= 20 else ():
+        left.plot(*_points(one.get("curve", [])), **faint)
     for title, line in result["curves"].items():
-        recalls = [place / max(1, len(line) - 1) for place in range(len(line))]
-        left.plot(recalls, line, color=_COLORS.get(title), label=f"overlap {title}")
+        left.plot(*_points(line), color=_COLORS.get(title), label=title.replace(":", " to "))
     left.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    left.set_box_aspect(1)
+    left.set_anchor("N")
     if result["curves"]:
-        left.legend(frameon=False, loc="lower left")
+        above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 3}
+        left.legend(frameon=False, title="at an overlap of", columnspacing=1.2, **above)
     names = [one["name"] for one in classes]
     places = list(range(len(names)))
     right.barh(places, [100 * (one["ap50"] or 0) for one in classes], color="#BBCCDD", label="AP50")
@@ -43,8 +49,7 @@ def draw_curves(result: Mapping[str, Any], file: str | Path) -> Path:
         places, [100 * one["ap"] for one in classes], height=0.5, color="#0072B2", label="AP"
     )
     right.set_yticks(places, names)
-    right.invert_yaxis()
-    right.set(xlabel="%", xlim=(0, 100))
+    right.set(xlabel="%", xlim=(0, 100), ylim=(len(names) - 0.4, -0.6))
     right.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -54,3 +59,8 @@ def draw_curves(result: Mapping[str, Any], file: str | Path) -> Path:
     figure.savefig(buffer, format="png")
     write_bytes(Path(file), buffer.getvalue())
     return Path(file)
+
+
+def _points(line: Sequence[float]) -> tuple[list[float], Sequence[float]]:
+    """Recalls and precisions of a curve."""
+    return [place / max(1, len(line) - 1) for place in range(len(line))], line
