@@ -30,6 +30,8 @@ RUNGS = {
     "export": 6,
     "bench": 6,
     "detection": 7,
+    "segmentation": 7,
+    "stereo": 7,
     "integrations": 7,
     "report": 8,
     "paper": 9,

@@ -15,7 +15,7 @@ from foveate.detection.model.framing import Framing
 from foveate.detection.model.heads import SHIFT, put_heads
 from foveate.detection.model.norms import base_norms
 from foveate.detection.model.options import PRESETS
-from foveate.detection.model.pyramid import Pyramid
+from foveate.models.pyramid import Pyramid
 from foveate.models import create_model
 from foveate.surgery import inserted
 

@@ -18,7 +18,7 @@ class Detector(nn.Module):
     """A detector that knows its classes from 0 on, whatever its heads count.
 
     Args:
-        body: A detector of torchvision on a :class:`~foveate.detection.model.pyramid.Pyramid`.
+        body: A detector of torchvision on a :class:`~foveate.models.pyramid.Pyramid`.
         shift: What its heads add to a label: 1 where they keep 0 for the background.
         spec: What rebuilds it, see :func:`foveate.detection.create_detector`.
         still: Names of the backbone's batch norms whose statistics stay as they came.

@@ -9,7 +9,7 @@ from torch import nn
 from foveate.core import expected, require
 from foveate.detection.model.options import DetectorOptions
 from foveate.detection.model.pooling import RegionPooling
-from foveate.detection.model.pyramid import Pyramid
+from foveate.models.pyramid import Pyramid
 
 _GROUPS = 32
 SHIFT = {"faster-rcnn": 1, "retinanet": 0, "fcos": 0}

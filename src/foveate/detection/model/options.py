@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from foveate.core import check_choice, check_positive_int, expected, suggest
-from foveate.detection.model.pyramid import COARSER
+from foveate.models.pyramid import COARSER
 
 _WHO = "create_detector"
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from foveate.core import require
-from foveate.detection.model.trunk import Trunk
+from foveate.models.trunk import Trunk
 
 COARSER = {"none": 0, "pool": 1, "convs": 2}
 """What makes coarser maps than those of the trunk, and how many."""
@@ -35,7 +35,7 @@ class Pyramid(nn.Module):
     ) -> None:
         super().__init__()
         vision: Any = require(
-            "torchvision.ops.feature_pyramid_network", "models", "create_detector"
+            "torchvision.ops.feature_pyramid_network", "models", "Pyramid"
         )
         extra = None
         if coarser != "none":

@@ -1,4 +1,4 @@
-"""Any network as the trunk of a detector: the maps at the ends of its stages, gates included."""
+"""Any network as the trunk of a dense task: the maps at the ends of its stages, gates included."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class Trunk(nn.Module):
         found = _levels(network, records, max(example.shape[2:]))
         if len(found) < count:
             got = Words(f"{len(found)} in {type(network).__name__}")
-            remedy = "lower levels in detector_options, or take a network of more stages"
+            remedy = "ask for fewer levels, or take a network of more stages"
             raise ValueError(
-                expected("create_detector", f"stages of {count} resolutions", got, remedy)
+                expected("Trunk", f"stages of {count} resolutions", got, remedy)
             )
         self.levels = found[-count:]
         _strip_(network, records, self.levels[-1].order)
