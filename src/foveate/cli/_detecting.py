@@ -1,12 +1,13 @@
-"""What the commands on detectors share: what they tell, and a bar while they look."""
+"""What the commands on detectors share: what they tell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import typer
+
+from foveate.cli._looking import unreadable_lines
 
 _SCORES = ("ap", "ap50", "ap75", "aps", "apm", "apl")
 
@@ -17,11 +18,7 @@ def summary(result: Mapping[str, Any]) -> str:
         ", ".join(f"{_title(name)} {_percent(result[name])}" for name in _SCORES)
         + f" on {result['images']} images with {result['objects']} objects"
     ]
-    unreadable = result["unreadable"]
-    if unreadable:
-        lines.append(f"unreadable images, left out: {len(unreadable)}")
-        lines += [f"  {entry['name']}: {entry['reason']}" for entry in unreadable]
-    return "\n".join(lines)
+    return "\n".join([*lines, *unreadable_lines(result["unreadable"])])
 
 
 def class_table(result: Mapping[str, Any]) -> str:
@@ -41,21 +38,6 @@ def tell_problems(problems: Mapping[str, Mapping[str, Any]]) -> None:
     for split, found in problems.items():
         for text in problem_lines(found):
             typer.echo(f"{split}: {text}", err=True)
-
-
-@contextmanager
-def looking(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how many images are done; yields what is to be told."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
-
-    columns = (TextColumn("looking at images"), BarColumn(), MofNCompleteColumn(), TimeLeft())
-    console = Console(stderr=True)
-    silent = quiet or not console.is_terminal  # Elsewhere a bar would leave an empty line.
-    with Progress(*columns, console=console, transient=True, disable=silent) as bar:
-        task = bar.add_task("images", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _title(name: str) -> str:

@@ -8,16 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from foveate.core import Words, expected
 from foveate.data import Unreadable
 from foveate.detection.data import DetectionDataset, DetectionSample, open_detection
 from foveate.detection.recipe import DetectionDataSection, DetectionRecipe
 from foveate.training.data_module import KeyedData
-from foveate.training.draws import draws_of, mix
-from foveate.training.order import Key
-from foveate.training.workers import Desks, naming
+from foveate.training.shown import Shown, parted
 
 Batch = dict[str, Any]
 
@@ -53,34 +50,9 @@ def open_boxes(data: DetectionDataSection) -> tuple[DetectionDataset, DetectionD
     return train, val
 
 
-class ShownBoxes(Dataset[Any]):
-    """A data set by key; in training, mirrored by a coin that depends on the key alone.
-
-    Args:
-        source: The images.
-        flip: Whether to mirror every other image.
-        seed: Of the run.
-        desks: Where worker processes note what they read.
-    """
-
-    def __init__(
-        self,
-        source: DetectionDataset,
-        flip: bool = False,
-        seed: int = 0,
-        desks: Desks | None = None,
-    ) -> None:
-        self.source, self.flip, self.seed = source, flip, seed
-        self.desks = desks or Desks(0)
-
-    def __getitem__(self, key: Key) -> tuple[DetectionSample | Unreadable, bool]:
-        epoch, index, counted = key
-        with self.desks.reading(index), naming(self.source, index):
-            item = self.source[index]
-            if isinstance(item, Unreadable) or not self.flip:
-                return item, counted
-            with draws_of(mix(self.seed, epoch, index)):
-                return (mirrored(item) if torch.rand(()) < 0.5 else item), counted
+def by_coin(sample: DetectionSample) -> DetectionSample:
+    """Mirror every other image."""
+    return mirrored(sample) if torch.rand(()) < 0.5 else sample
 
 
 def mirrored(sample: DetectionSample) -> DetectionSample:
@@ -99,14 +71,12 @@ def as_batch(items: Sequence[tuple[DetectionSample | Unreadable, bool]]) -> Batc
         crowds left out), ``indices``, ``counted`` (whether an image is no filling of the last
         share) and ``unreadable``.
     """
-    samples = [(item, counted) for item, counted in items if not isinstance(item, Unreadable)]
-    lost = [item for item, _ in items if isinstance(item, Unreadable)]
+    samples, said = parted(items)
     return {
-        "images": [sample.image for sample, _ in samples],
-        "targets": [_target(sample) for sample, _ in samples],
-        "indices": [sample.index for sample, _ in samples],
-        "counted": [counted for _, counted in samples],
-        "unreadable": [(item.name, item.reason) for item in lost],
+        "images": [sample.image for sample in samples],
+        "targets": [_target(sample) for sample in samples],
+        "indices": [sample.index for sample in samples],
+        **said,
     }
 
 
@@ -133,11 +103,11 @@ class BoxData(KeyedData):
     ) -> None:
         super().__init__(recipe, *(data or open_boxes(recipe.data)), collate=as_batch)
 
-    def learnt(self) -> ShownBoxes:
+    def learnt(self) -> Shown:
         """Return the images of training, augmented."""
-        flip = self.recipe.data.augment == "flip"
-        return ShownBoxes(self.train_set, flip, self.recipe.seed, self.desks)
+        change = by_coin if self.recipe.data.augment == "flip" else None
+        return Shown(self.train_set, change, self.recipe.seed, self.desks)
 
-    def judged(self) -> ShownBoxes:
+    def judged(self) -> Shown:
         """Return the images of evaluation as they are."""
-        return ShownBoxes(self.val_set, desks=self.val_desks)
+        return Shown(self.val_set, desks=self.val_desks)

@@ -9,15 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foveate.accounting import count
-from foveate.accounting.interleave import interleave
-from foveate.accounting.latency import BLOCKS, summarize
 from foveate.detection.model import Detector
 from foveate.detection.recipe import DetectionRecipe
 from foveate.detection.starting import build_detector
-from foveate.training.costs import conditions_of, note_times
-from foveate.training.quiet import quiet, seeded
-from foveate.training.study import PLAIN, Study
+from foveate.training.costs import counts_of, measure_with
+from foveate.training.study import Study
 
 COUNTED = "multiply-accumulates of the backbone with its gates and of the pyramid, on one image"
 
@@ -39,37 +35,23 @@ def measure_detectors(
     Returns:
         Costs by label, and under ``"_conditions"`` how they were measured.
     """
-    labels = [PLAIN, *(label for label in study.labels if label != PLAIN)]
-    detectors = {label: _build(study, label, classes) for label in labels}
-    size = study.recipe.data.size
-    costs = {label: _count(detector, size) for label, detector in detectors.items()}
-    settings = study.latency
-    rounds: dict[str, int] = {}
-    for mode in ("forward", "step"):
-        calls = {
-            label: _call(detector, mode, settings.batch, size, classes)
-            for label, detector in detectors.items()
-        }
-        times = interleave(
-            calls,
-            torch.device("cpu"),
-            repeats=settings.repeats,
-            minimum=BLOCKS,
-            seconds=settings.seconds,
-            warmup=settings.warmup,
-        )
-        rounds[mode] = note_times(costs, mode, summarize(times))
-    return {**costs, "_conditions": {**conditions_of(study, rounds), "counted": COUNTED}}
+    batch, size = study.latency.batch, study.recipe.data.size
 
-
-def _build(study: Study, label: str, classes: int) -> Detector:
-    """Make the detector of a label with fresh random weights; trained ones cost the same."""
-    recipe = study.recipe_for(label, 0)
-    if not isinstance(recipe, DetectionRecipe):
-        raise TypeError("measure_detectors expects a study of detectors; got another")
-    model = recipe.model.model_copy(update={"pretrained": False, "weights": None})
-    with seeded(0), quiet():
+    def build(label: str) -> Detector:
+        recipe = study.recipe_for(label, 0)
+        if not isinstance(recipe, DetectionRecipe):
+            raise TypeError("measure_detectors expects a study of detectors; got another")
+        # Trained weights cost the same.
+        model = recipe.model.model_copy(update={"pretrained": False, "weights": None})
         return build_detector(model, recipe.data, classes)
+
+    return measure_with(
+        study,
+        build,
+        lambda detector: counts_of(_Pyramid(detector), 3, size, size),
+        lambda detector, mode: _call(detector, mode, batch, size, classes),
+        COUNTED,
+    )
 
 
 class _Pyramid(nn.Module):
@@ -83,16 +65,6 @@ class _Pyramid(nn.Module):
         """Return the maps of the pyramid."""
         maps: Mapping[str, Tensor] = self.detector.features(images)
         return maps
-
-
-def _count(detector: Detector, size: int) -> dict[str, Any]:
-    cost = count(_Pyramid(detector), (3, size, size))
-    return {
-        "params": int(cost.params),
-        "macs": int(cost.macs),
-        "params_published": int(cost.params_published),
-        "macs_published": int(cost.macs_published),
-    }
 
 
 def _call(detector: Detector, mode: str, batch: int, size: int, classes: int) -> Callable[[], None]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from foveate.detection.recipe import DetectionRecipe, parse_detection_recipe
 from foveate.detection.study import DetectionStudy, parse_detection_study
+from foveate.training.defaults import lean
 
 # From scratch and small, so that a comparison ends within minutes on two CPU cores.
 _SCENES: dict[str, Any] = {
@@ -52,6 +53,5 @@ def default_detection_study(recipe: DetectionRecipe | None = None, **fields: Any
     Raises:
         ValueError: For an unknown attention or a bad value.
     """
-    base = (recipe or default_detection_recipe()).model_dump()
-    base["train"] |= {"keep_checkpoints": False, "tensorboard": False, "checkpoint_minutes": 1.0}
+    base = lean(recipe or default_detection_recipe())
     return parse_detection_study({**fields, "recipe": base}, "default_detection_study")

@@ -9,17 +9,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from foveate.core import Words, expected
-from foveate.core.modes import evaluation
-from foveate.detection.batches import ShownBoxes, as_batch
+from foveate.detection.batches import as_batch
 from foveate.detection.data import DetectionDataset, open_detection
 from foveate.detection.metrics import BoxScores, to_detections
 from foveate.detection.module import as_input
 from foveate.detection.run import DetectionRun
 from foveate.detection.tallies import scores_of
-from foveate.training.order import EpochSampler
+from foveate.training.shown import look_through
 
 
 @dataclass(frozen=True)
@@ -106,33 +104,24 @@ def find_boxes(
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> Found:
     """Run a detector over a data set; it is left as it was."""
-    place = torch.device(device) if device else next(detector.parameters()).device
-    home = next(detector.parameters()).device
-    loader = DataLoader(
-        ShownBoxes(dataset),
-        batch_size=batch_size,
-        sampler=EpochSampler(len(dataset), 0, shuffle=False, rank=0, world=1),
-        num_workers=workers,
-        collate_fn=as_batch,
-        generator=torch.Generator(),
-    )
     found: dict[int, list[dict[str, Any]]] = {}
-    unreadable: dict[str, str] = {}
-    done = 0
-    with evaluation(detector), torch.inference_mode():
-        try:
-            detector.to(place)
-            for batch in loader:
-                unreadable.update(dict(batch["unreadable"]))
-                images = [image.to(place) for image in batch["images"]]
-                predictions = detector(as_input(images)) if images else []
-                for index, prediction in zip(batch["indices"], predictions, strict=True):
-                    image = dataset.image_id_of(index)
-                    found[index] = to_detections(image, prediction, dataset.category_ids)
-                done += len(images) + len(batch["unreadable"])
-                tell(done, len(dataset))
-        finally:
-            detector.to(home)
+
+    def see(batch: dict[str, Any], place: torch.device) -> None:
+        predictions = detector(as_input([image.to(place) for image in batch["images"]]))
+        for index, prediction in zip(batch["indices"], predictions, strict=True):
+            image = dataset.image_id_of(index)
+            found[index] = to_detections(image, prediction, dataset.category_ids)
+
+    unreadable = look_through(
+        detector,
+        dataset,
+        as_batch,
+        see,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        tell=tell,
+    )
     detections = [one for place in sorted(found) for one in found[place]]
     return Found(detections, scores_of(dataset, found), len(found), unreadable)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from foveate.core import expected
 from foveate.detection.model import Detector, load_detector
 from foveate.detection.recipe import DetectionRecipe
 from foveate.training.recipe import Recipe
@@ -21,6 +20,7 @@ class DetectionRun(RunFolder):
     """
 
     kind: ClassVar[type[Recipe]] = DetectionRecipe
+    command: ClassVar[str] = "foveate detect train"
 
     @property
     def detections_path(self) -> Path:
@@ -34,10 +34,7 @@ class DetectionRun(RunFolder):
         Raises:
             FileNotFoundError: If this is no run folder.
         """
-        recipe = super().recipe
-        if not isinstance(recipe, DetectionRecipe):
-            raise TypeError(expected("DetectionRun", "the recipe of a detector", recipe.TASK))
-        return recipe
+        return self.recipe_as(DetectionRecipe)
 
     def load_model(self) -> Detector:
         """Return the trained detector in eval mode, on the CPU.
@@ -45,9 +42,4 @@ class DetectionRun(RunFolder):
         Raises:
             FileNotFoundError: If the run is not finished.
         """
-        if not self.is_finished:
-            remedy = "finish it first: foveate detect train --resume"
-            raise FileNotFoundError(
-                expected("DetectionRun.load_model", "a finished run", str(self.path), remedy)
-            )
-        return load_detector(self.path).eval()
+        return self.loaded_by(load_detector)

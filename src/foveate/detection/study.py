@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import model_validator
-
 from foveate.detection.batches import open_boxes
 from foveate.detection.costs import measure_detectors
 from foveate.detection.recipe import TASK, DetectionRecipe
@@ -30,16 +28,11 @@ class DetectionStudy(Study):
     """
 
     TASK: ClassVar[str] = TASK
+    NO_CONTROL: ClassVar[str] = "a study of detectors has no wider control"
 
     task: Literal["detection"] = "detection"
     control: bool = False
     recipe: DetectionRecipe = DetectionRecipe()
-
-    @model_validator(mode="after")
-    def _has_no_control(self) -> DetectionStudy:
-        if self.control:
-            raise ValueError("a study of detectors has no wider control")
-        return self
 
 
 def parse_detection_study(tree: dict[str, Any], who: str = "study") -> DetectionStudy:

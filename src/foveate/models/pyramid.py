@@ -34,9 +34,7 @@ class Pyramid(nn.Module):
         self, network: nn.Module, example: Tensor, levels: int, channels: int, coarser: str
     ) -> None:
         super().__init__()
-        vision: Any = require(
-            "torchvision.ops.feature_pyramid_network", "models", "Pyramid"
-        )
+        vision: Any = require("torchvision.ops.feature_pyramid_network", "models", "Pyramid")
         extra = None
         if coarser != "none":
             pool = coarser == "pool"

@@ -59,9 +59,7 @@ class Trunk(nn.Module):
         if len(found) < count:
             got = Words(f"{len(found)} in {type(network).__name__}")
             remedy = "ask for fewer levels, or take a network of more stages"
-            raise ValueError(
-                expected("Trunk", f"stages of {count} resolutions", got, remedy)
-            )
+            raise ValueError(expected("Trunk", f"stages of {count} resolutions", got, remedy))
         self.levels = found[-count:]
         _strip_(network, records, self.levels[-1].order)
         self.before = _before(network, records, found)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from foveate.accounting import count
-from foveate.accounting.latency import Timing, latency
+from foveate.accounting.interleave import interleave
+from foveate.accounting.latency import BLOCKS, Timing, latency, summarize
 from foveate.models import widen_to
 from foveate.training import environment
 from foveate.training.quiet import quiet, seeded
 from foveate.training.starting import build
 from foveate.training.study import CONTROL, PLAIN, Study
+
+ModelOf = TypeVar("ModelOf", bound=nn.Module)
 
 STATISTIC = (
     "fastest of interleaved calls; ratio of the fastest calls to those of the plain network, "
@@ -76,7 +79,7 @@ def measure(
     if width is None and CONTROL in labels:
         labels.remove(CONTROL)
     networks = {label: build_label(study, label, classes, width) for label in labels}
-    costs = {label: _count(networks[label], size) for label in labels}
+    costs = {label: counts_of(networks[label], 3, size, size) for label in labels}
     for label in labels:
         costs[label]["width"] = width if label == CONTROL else study.recipe.model.width
     conditions = _time(study, networks, costs)
@@ -85,8 +88,48 @@ def measure(
     return {**costs, "_conditions": conditions}
 
 
-def _count(network: nn.Module, size: int) -> dict[str, Any]:
-    cost = count(network, (3, size, size))
+def measure_with(
+    study: Study,
+    build: Callable[[str], ModelOf],
+    counts: Callable[[ModelOf], dict[str, Any]],
+    call: Callable[[ModelOf, str], Callable[[], object]],
+    said: str = "",
+) -> dict[str, dict[str, Any]]:
+    """Count and time what a study of any task compares, on the machine's default thread count.
+
+    Args:
+        study: What is compared; there is no wider control.
+        build: Makes the network of a label; it is called under one seed.
+        counts: What a network costs, as of :func:`counts_of`.
+        call: Given a network and ``"forward"`` or ``"step"``, the call that is timed.
+        said: What of a network is counted, where that is not all of it.
+
+    Returns:
+        Costs by label, and under ``"_conditions"`` how they were measured.
+    """
+    networks: dict[str, ModelOf] = {}
+    for label in (PLAIN, *(label for label in study.labels if label != PLAIN)):
+        with seeded(0), quiet():
+            networks[label] = build(label)
+    costs = {label: counts(network) for label, network in networks.items()}
+    settings, rounds = study.latency, dict[str, int]()
+    for mode in ("forward", "step"):
+        times = interleave(
+            {label: call(network, mode) for label, network in networks.items()},
+            torch.device("cpu"),
+            repeats=settings.repeats,
+            minimum=BLOCKS,
+            seconds=settings.seconds,
+            warmup=settings.warmup,
+        )
+        rounds[mode] = note_times(costs, mode, summarize(times))
+    told = {"counted": said} if said else {}
+    return {**costs, "_conditions": {**conditions_of(study, rounds), **told}}
+
+
+def counts_of(network: nn.Module, *shape: int) -> dict[str, Any]:
+    """Parameters and operations of a network on one input of a shape without its batch."""
+    cost = count(network, shape)
     return {
         "params": int(cost.params),
         "macs": int(cost.macs),

@@ -79,6 +79,12 @@ def default_study(source: str = "scenes", recipe: Recipe | None = None, **fields
     Raises:
         ValueError: For an unknown attention or a bad value.
     """
-    base = (recipe or default_recipe(source)).model_dump()
-    base["train"] |= {"keep_checkpoints": False, "tensorboard": False, "checkpoint_minutes": 1.0}
+    base = lean(recipe or default_recipe(source))
     return parse_study({**fields, "recipe": base}, "default_study")
+
+
+def lean(recipe: Recipe) -> dict[str, Any]:
+    """The recipe of a study's runs: no checkpoint once they are finished, no TensorBoard logs."""
+    tree = recipe.model_dump()
+    tree["train"] |= {"keep_checkpoints": False, "tensorboard": False, "checkpoint_minutes": 1.0}
+    return tree

@@ -6,15 +6,18 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from foveate.core import Words, expected
 from foveate.core.files import write_bytes, write_json
-from foveate.training.recipe import Recipe, differences, load_recipe
+from foveate.training.recipe import Recipe, RecipeOf, differences, load_recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+ModelOf = TypeVar("ModelOf", bound="nn.Module")
 
 
 class RunFolder:
@@ -36,6 +39,8 @@ class RunFolder:
 
     kind: ClassVar[type[Recipe]] = Recipe
     """The recipes of its task."""
+    command: ClassVar[str] = "foveate train"
+    """What makes such a run."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -90,11 +95,20 @@ class RunFolder:
         Raises:
             FileNotFoundError: If this is no run folder.
         """
+        return self.recipe_as(self.kind)
+
+    def recipe_as(self, kind: type[RecipeOf]) -> RecipeOf:
+        """The recipe of the run, which must be of a kind.
+
+        Raises:
+            FileNotFoundError: If this is no run folder.
+            ValueError: If it is of another task.
+        """
         if not self.config_path.is_file():
-            raise FileNotFoundError(
-                expected("RunFolder", "a folder that holds config.toml", str(self.path))
-            )
-        return load_recipe(self.config_path, self.kind)
+            who = type(self).__name__
+            rule = "a folder that holds config.toml"
+            raise FileNotFoundError(expected(who, rule, str(self.path)))
+        return load_recipe(self.config_path, kind)
 
     @property
     def metrics(self) -> list[dict[str, float]]:
@@ -155,15 +169,18 @@ class RunFolder:
         """
         from foveate.models import load
 
+        return self.loaded_by(load)
+
+    def loaded_by(self, load: Callable[[Path], ModelOf]) -> ModelOf:
+        """Return what ``load`` makes of a finished run, in eval mode.
+
+        Raises:
+            FileNotFoundError: If the run is not finished.
+        """
         if not (self.path / "model.safetensors").is_file():
-            raise FileNotFoundError(
-                expected(
-                    "RunFolder.load_model",
-                    "a finished run",
-                    str(self.path),
-                    "finish it first: foveate train --resume",
-                )
-            )
+            who = f"{type(self).__name__}.load_model"
+            remedy = f"finish it first: {self.command} --resume"
+            raise FileNotFoundError(expected(who, "a finished run", str(self.path), remedy))
         return load(self.path).eval()
 
     def prepare(self, image: Tensor) -> Tensor:

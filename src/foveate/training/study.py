@@ -91,6 +91,8 @@ class Study(Section):
     """
 
     TASK: ClassVar[str] = Recipe.TASK
+    NO_CONTROL: ClassVar[str] = ""
+    """Why studies of this task have no wider control; "" if they have one."""
 
     name: str = ""
     attentions: list[str] = Field(default_factory=lambda: [PLAIN, "das", "se"], min_length=1)
@@ -126,6 +128,8 @@ class Study(Section):
         for what, values in (("attentions", self.attentions), ("seeds", self.seeds)):
             if len(set(values)) < len(values):
                 problems.append(f"{what} must not repeat: {values}")
+        if self.control and self.NO_CONTROL:
+            problems.append(self.NO_CONTROL)
         if min(self.seeds) < 0:
             problems.append("seeds must be 0 or more")
         for label, variant in self.gated.items():

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from foveate.cli import _asked as asked
+
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A finished run folder of a detector.")],
@@ -15,13 +17,13 @@ def evaluate(
         str | None, typer.Option(help="Other images, as in `foveate detect train --data`.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many of them.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images at a time.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu (the default), cuda, cuda:1.")] = None,
+    batch_size: asked.BatchSize = None,
+    device: asked.Device = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for detections.json, result.json and curves.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: asked.AsJson = False,
+    quiet: asked.Quiet = False,
 ) -> None:
     """Evaluate a detector on its validation images, or on others with the same classes.
 
@@ -31,7 +33,8 @@ def evaluate(
     Example:
         foveate detect evaluate runs/das --data data/other --out evaluated
     """
-    from foveate.cli._detecting import class_table, looking, summary, tell_problems
+    from foveate.cli._detecting import class_table, summary, tell_problems
+    from foveate.cli._looking import looking
     from foveate.core.files import write_json
     from foveate.detection import draw_curves, evaluate_detector, write_detections
 

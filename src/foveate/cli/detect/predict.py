@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from foveate.cli import _asked as asked
+
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A finished run folder of a detector.")],
@@ -22,38 +24,32 @@ def predict(
         int | None, typer.Option(min=1, help="At most so many images of each folder.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
-    device: Annotated[str | None, typer.Option(help="cpu (the default), cuda, cuda:1.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    device: asked.Device = None,
+    quiet: asked.Quiet = False,
 ) -> None:
     """Find objects; write predictions.json, in COCO's format, and a picture of each image.
 
     Example:
         foveate detect predict runs/das photos holiday.jpg --out found --threshold 0.3
     """
-    from foveate.cli._detecting import looking
+    from foveate.cli._looking import looking, unreadable_lines
     from foveate.detection import predict as look
 
-    with looking(quiet) as tell:
-        try:
-            found = look(
-                run,
-                images,
-                out,
-                threshold=threshold,
-                draw=draw,
-                limit=limit,
-                batch_size=batch_size,
-                device=device,
-                tell=tell,
-            )
-        except KeyboardInterrupt:
-            kept = f"interrupted; the pictures drawn so far are in {out}"
-            raise KeyboardInterrupt(kept) from None
+    with looking(quiet, kept=f"the pictures drawn so far are in {out}") as tell:
+        found = look(
+            run,
+            images,
+            out,
+            threshold=threshold,
+            draw=draw,
+            limit=limit,
+            batch_size=batch_size,
+            device=device,
+            tell=tell,
+        )
     typer.echo(f"{found.objects} objects of score {threshold:g} or more in {found.images} images")
-    if found.unreadable:
-        typer.echo(f"unreadable images, left out: {len(found.unreadable)}")
-        for name, reason in found.unreadable.items():
-            typer.echo(f"  {name}: {reason}")
+    for line in unreadable_lines(found.unreadable):
+        typer.echo(line)
     typer.echo(f"objects:  {found.file}")
     if found.pictures:
         typer.echo(f"pictures: {found.pictures[0].parent}")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from foveate.cli import _asked as asked
+
 
 def train(
-    recipe: Annotated[
-        Path, typer.Argument(help="A recipe (TOML), or a run folder to continue with --resume.")
-    ],
+    recipe: asked.RecipeArgument,
     data: Annotated[
         str | None,
         typer.Option(
@@ -19,18 +18,11 @@ def train(
             " coco:ANNOTATIONS.json[:IMAGES] with {split} for train and val, or voc:FOLDER."
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The run folder to make; by default runs/NAME-seedK.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the last checkpoint.")
-    ] = False,
-    seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a key of the recipe; repeatable."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    out: asked.RunFolderOut = None,
+    resume: asked.Resume = False,
+    seed: asked.Seed = None,
+    change: asked.Change = None,
+    quiet: asked.Quiet = False,
 ) -> None:
     r"""Train a detector by a recipe and leave a run folder.
 

@@ -15,8 +15,8 @@ from foveate.detection.model.framing import Framing
 from foveate.detection.model.heads import SHIFT, put_heads
 from foveate.detection.model.norms import base_norms
 from foveate.detection.model.options import PRESETS
-from foveate.models.pyramid import Pyramid
 from foveate.models import create_model
+from foveate.models.pyramid import Pyramid
 from foveate.surgery import inserted
 
 KINDS = tuple(SHIFT)

@@ -10,9 +10,9 @@ from torch import nn
 from foveate.core import Words, expected
 from foveate.detection.model.create import create_detector
 from foveate.detection.model.detector import Detector
-from foveate.models import load
+from foveate.models.backbone import take_network_
 from foveate.models.store import fill_, read_stored, write_stored
-from foveate.surgery import inserted, is_inserted_path
+from foveate.surgery import inserted
 
 _KEY = "detector"
 
@@ -73,20 +73,4 @@ def take_backbone_(detector: Detector, folder: str | os.PathLike[str]) -> list[s
         FileNotFoundError: If the folder holds no weights.
         ValueError: If they are those of another network.
     """
-    given = load(folder).state_dict()
-    wanted = detector.network.state_dict()
-    fits = {key for key in wanted if key in given and given[key].shape == wanted[key].shape}
-    fresh = sorted(wanted.keys() - fits)
-    strange = [key for key in fresh if not is_inserted_path(key)]
-    if strange:
-        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
-        raise ValueError(
-            expected(
-                f"a backbone from {folder}",
-                "weights of the same base network",
-                Words(f"others: {', '.join(strange[:3])}{more} do not fit"),
-                "name the same model, stem and width as the run that they come from",
-            )
-        )
-    detector.network.load_state_dict({**wanted, **{key: given[key] for key in fits}})
-    return fresh
+    return take_network_(detector.network, folder)
