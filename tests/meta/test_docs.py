@@ -30,16 +30,6 @@ def test_the_first_lines_of_the_readme_run_and_say_what_they_promise():
     assert "'das'" in text
 
 
-def test_the_other_code_of_the_readme_runs_after_it():
-    import timm
-
-    import foveate
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        for code in PYTHON[1:]:
-            exec(compile(code, "README.md", "exec"), {"foveate": foveate, "timm": timm})
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_exists_and_shows_an_example(command):
     from foveate.cli import build
