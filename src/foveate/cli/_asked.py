@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+CommandOf = TypeVar("CommandOf", bound=Callable[..., None])
 
 RecipeArgument = Annotated[
     Path, typer.Argument(help="A recipe (TOML), or a run folder to continue with --resume.")
@@ -59,3 +63,38 @@ Remeasure = Annotated[
     bool, typer.Option("--remeasure", help="Measure the costs again; finished runs stay.")
 ]
 Pictures = Annotated[int, typer.Option(min=0, help="How many images to draw results in.")]
+
+
+def compares(command: CommandOf) -> CommandOf:
+    """Give a command after its own options those that all comparisons take, as ``**given``."""
+
+    def shared(
+        recipe: RecipeBase = None,
+        model: Backbone = None,
+        attentions: Attentions = "none,das,cca,dra",
+        seeds: Seeds = "3",
+        epochs: Epochs = None,
+        batch_size: BatchSize = None,
+        lr: Rate = None,
+        limit_train: LimitTrain = None,
+        limit_val: LimitVal = None,
+        where: Where = None,
+        start: StartHow = None,
+        pretrained: Pretrained = None,
+        option: OptionOf = None,
+        variant: VariantOf = None,
+        change: Change = None,
+        out: StudyOut = None,
+        resume: GoOn = True,
+        remeasure: Remeasure = False,
+        images: Pictures = 6,
+        quiet: Quiet = False,
+    ) -> None: ...
+
+    parts = [inspect.signature(one, eval_str=True).parameters for one in (command, shared)]
+    own = {n: one for n, one in parts[0].items() if one.kind is not one.VAR_KEYWORD}
+    both = {**own, **{name: one for name, one in parts[1].items() if name not in own}}
+    told: Any = command  # A function takes attributes of any name.
+    told.__signature__ = inspect.Signature(list(both.values()))
+    told.__annotations__ = {name: one.annotation for name, one in both.items()}
+    return command

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from foveate.core import expected, require
+from foveate.core import expected
+from foveate.data.sheets import COLORS, FONT, as_picture, as_png, factor_for, pillow, sheet
+from foveate.data.sheets import font as letters
 
-COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
-"""By label, over and over: those of Okabe and Ito, which color-blind readers can tell apart."""
-SMALLEST = 320
-"""Longer side in pixels to which smaller images are enlarged, by whole factors."""
-_LARGEST = 1333
-_BACK = (24, 24, 27)
-_FONT = 13
 _DARK = "#0072B2"
 """The one color that takes white letters."""
 
@@ -48,7 +42,7 @@ def draw_boxes(
             not finite, or a label has no class.
         ImportError: If Pillow is missing.
     """
-    return _encode(_panel(image, boxes, labels, scores, classes))
+    return as_png(_panel(image, boxes, labels, scores, classes))
 
 
 def draw_sheet(image: Tensor, panels: Sequence[Panel], *, classes: Sequence[str]) -> bytes:
@@ -62,25 +56,8 @@ def draw_sheet(image: Tensor, panels: Sequence[Panel], *, classes: Sequence[str]
     Raises:
         ValueError: If there is no panel; or as :func:`draw_boxes`.
     """
-    if not panels:
-        raise ValueError(expected("draw_sheet", "at least one panel", 0))
-    pillow, drawn = _pillow("Image"), []
-    for _, boxes, labels, scores in panels:
-        drawn.append(_panel(image, boxes, labels, scores, classes))
-    width, height = drawn[0].size
-    # Few in a row for wide images, so that a report shows them without shrinking much.
-    across = min(len(drawn), max(1, 1600 // width), 4)
-    down, head, gap = -(-len(drawn) // across), _FONT + 10, 8
-    sheet = pillow.new(
-        "RGB", (across * (width + gap) - gap, down * (height + head + gap) - gap), _BACK
-    )
-    pen = _pillow("ImageDraw").Draw(sheet)
-    for place, (picture, (title, *_)) in enumerate(zip(drawn, panels, strict=True)):
-        left = (place % across) * (width + gap)
-        top = (place // across) * (height + head + gap)
-        pen.text((left + 4, top + 4), _fitting(title, width - 8), fill="white", font=_font(_FONT))
-        sheet.paste(picture, (left, top + head))
-    return _encode(sheet)
+    drawn = [(one[0], _panel(image, *one[1:], classes=classes)) for one in panels]
+    return sheet(drawn)
 
 
 def _panel(
@@ -88,12 +65,10 @@ def _panel(
 ) -> Any:
     """Draw one panel as a picture of Pillow."""
     _check(image, boxes, labels, scores, classes)
-    pillow, side = _pillow("Image"), max(image.shape[1:])
-    factor = float(max(1, -(-SMALLEST // side))) if side < SMALLEST else min(1.0, _LARGEST / side)
-    picture = pillow.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
-    size = tuple(max(1, round(edge * factor)) for edge in picture.size)
-    picture = picture.resize(size, pillow.NEAREST if factor > 1 else pillow.LANCZOS)
-    pen, font = _pillow("ImageDraw").Draw(picture), _font(max(_FONT, max(size) // 64))
+    factor = factor_for(image)
+    picture = as_picture(image, factor)
+    size = picture.size
+    pen, font = pillow("ImageDraw").Draw(picture), letters(max(FONT, max(size) // 64))
     # What lies far outside ends just outside.
     edges = (boxes * factor).clamp(-9, max(size) + 9).tolist()
     colors = [COLORS[n % len(COLORS)] for n in labels.tolist()]
@@ -171,29 +146,5 @@ def _place_of_tag(
     return (free or places)[0]
 
 
-def _fitting(title: str, width: float) -> str:
-    """Cut a title where its panel ends."""
-    font = _font(_FONT)
-    if font.getlength(title) <= width:
-        return title
-    while title and font.getlength(f"{title}...") > width:
-        title = title[:-1]
-    return f"{title}..."
-
-
 def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _pillow(part: str) -> Any:
-    return require(f"PIL.{part}", "models", "drawing boxes")
-
-
-def _font(size: int) -> Any:
-    return _pillow("ImageFont").load_default(size)
-
-
-def _encode(picture: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "png")
-    return buffer.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from foveate.core import Words, expected
+from foveate.core import expected
 from foveate.core.files import write_bytes, write_json
-from foveate.core.modes import evaluation
-from foveate.data import ImageDataset, Unreadable, open_images
 from foveate.detection.drawing import draw_boxes
 from foveate.detection.metrics import to_detections
 from foveate.detection.model import Detector
 from foveate.detection.module import as_input
 from foveate.detection.run import DetectionRun
+from foveate.training.predicting import file_of, look_at
 
 
 @dataclass(frozen=True)
@@ -79,51 +78,17 @@ def predict(
     found = run if isinstance(run, DetectionRun) else DetectionRun(run)
     detector = found.load_model().to(device or "cpu")
     classes = tuple((found.result or {})["classes"])
-    datasets = [_open(source, limit) for source in sources]
-    total = sum(len(dataset) for dataset in datasets)
-    if not total:
-        raise ValueError(expected("predict", "an image to look at", Words("none")))
     writer = _Writer(Path(out), classes, threshold, draw)
-    done = 0
-    with evaluation(detector), torch.inference_mode():
-        for items in _batches(datasets, batch_size):
-            readable = [item for item in items if not isinstance(item[1], Unreadable)]
-            images = [image for _, image in readable if isinstance(image, Tensor)]
-            place = next(detector.parameters()).device
-            ready = as_input([image.to(place) for image in images])
-            predictions = _kept(detector, ready, threshold) if ready else []
-            for (name, image), one in zip(readable, predictions, strict=True):
-                if isinstance(image, Tensor):
-                    writer.add(name, image, one)
-            for name, lost in items:
-                if isinstance(lost, Unreadable):
-                    writer.unreadable[name] = lost.reason
-            done += len(items)
-            tell(done, total)
+    writer.unreadable = look_at(
+        detector,
+        sources,
+        lambda images: _kept(detector, as_input(images), threshold),
+        writer.add,
+        limit=limit,
+        batch_size=batch_size,
+        tell=tell,
+    )
     return writer.close()
-
-
-def _open(source: str | Path, limit: int | None) -> ImageDataset:
-    """Open all images of a folder, whether its subfolders are classes or not; or another source."""
-    whole = f"loose:{source}" if Path(source).is_dir() else source
-    return open_images(whole, limit=limit)
-
-
-def _batches(
-    datasets: Sequence[ImageDataset], size: int
-) -> Iterator[list[tuple[str, Tensor | Unreadable]]]:
-    """Yield names and images, or what stands for an unreadable one, a few at a time."""
-    batch: list[tuple[str, Tensor | Unreadable]] = []
-    for dataset in datasets:
-        for index in range(len(dataset)):
-            item = dataset[index]
-            image = item if isinstance(item, Unreadable) else item.image
-            batch.append((dataset.name_of(index), image))
-            if len(batch) == size:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
 
 
 def _kept(detector: Detector, images: list[Tensor], threshold: float) -> list[dict[str, Tensor]]:
@@ -156,7 +121,7 @@ class _Writer:
             extra = {"id": len(self.annotations) + 1, "area": area, "iscrowd": 0}
             self.annotations.append({**one, **extra})
         if self.draw:
-            path = self.out / "pictures" / f"{number:05d}-{_plain(name)}.png"
+            path = self.out / "pictures" / file_of(number, name)
             picture = draw_boxes(
                 image, found["boxes"], found["labels"], found["scores"], classes=self.classes
             )
@@ -183,9 +148,3 @@ class _Writer:
         return Predicted(
             file, len(self.images), len(self.annotations), self.pictures, self.unreadable
         )
-
-
-def _plain(name: str) -> str:
-    """The stem of a file's name, in letters that every file system takes."""
-    stem = Path(name).stem
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in stem)[:80] or "image"

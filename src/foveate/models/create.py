@@ -11,6 +11,7 @@ from torch import nn
 
 from foveate.attention import attention_spec
 from foveate.core import Words, check_choice, check_positive_int, expected, require, suggest
+from foveate.models.dilation import dilation_arguments
 from foveate.models.gsop_net import second_order_head_
 from foveate.models.stem import shrink_stem_
 from foveate.models.width import width_arguments
@@ -36,6 +37,7 @@ def create_model(
     stem: str = "imagenet",
     width: float = 1.0,
     in_chans: int = 3,
+    output_stride: int = 32,
     example: Any = None,
     **options: Any,
 ) -> nn.Module:
@@ -56,6 +58,8 @@ def create_model(
             stride 1 and no pooling, so that the last stage keeps a map worth looking at.
         width: Factor on the channels of every layer, for controls of equal size.
         in_chans: Channels of the images.
+        output_stride: Pixels of the image to a cell of the last map: 32, or 16 or 8 by dilating
+            the last stages, for the families that can.
         example: Images of the size that the network is for, so that a map too small for the
             attention is refused here, with the name of its site; None takes the network's own.
         **options: Options of the attention.
@@ -79,7 +83,8 @@ def create_model(
     check_positive_int("create_model", "in_chans", in_chans)
     if pretrained and width != 1.0:
         raise ValueError(expected("create_model", "width=1 with pretrained weights", width))
-    model = _plain(name, num_classes, pretrained, width, in_chans)
+    extra = {**width_arguments(name, width), **dilation_arguments(name, output_stride)}
+    model = _plain(name, num_classes, pretrained, in_chans, extra)
     if stem == "small":
         shrink_stem_(model)
     if attention is None or attention == "none":
@@ -116,6 +121,7 @@ def create_model(
         "stem": stem,
         "width": width,
         "in_chans": in_chans,
+        "output_stride": output_stride,
         # Some attentions are bound to the size of their map.
         "example": list(example.shape) if isinstance(example, torch.Tensor) else None,
         "options": dict(options),
@@ -149,9 +155,10 @@ def stage_modules(model: nn.Module, example: Any = None) -> list[str]:
     return list(stage_ends(model, example).values())
 
 
-def _plain(name: str, num_classes: int, pretrained: bool, width: float, in_chans: int) -> nn.Module:
+def _plain(
+    name: str, num_classes: int, pretrained: bool, in_chans: int, extra: dict[str, Any]
+) -> nn.Module:
     """Make the network without attention."""
-    extra = width_arguments(name, width)
     if name.startswith(_TORCHVISION):
         vision: Any = require("torchvision.models", "models", "create_model")
         bare = name.removeprefix(_TORCHVISION)

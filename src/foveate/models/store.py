@@ -20,7 +20,11 @@ from foveate.surgery import inserted
 _FORMAT = 1
 _KEY = "model"
 WEIGHTS, SPEC = "model.safetensors", "model.json"
-LOADERS = {"model": "foveate.load", "detector": "foveate.detection.load_detector"}
+LOADERS = {
+    "model": "foveate.load",
+    "detector": "foveate.detection.load_detector",
+    "segmenter": "foveate.segmentation.load_segmenter",
+}
 """What loads each kind of model that a folder may hold."""
 
 

@@ -1,4 +1,4 @@
-"""What only detectors have: precision by class and over recall, pictures, notes on annotations."""
+"""What only tasks beyond classification have: scores by class, curves, pictures, notes."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ Curves = dict[str, dict[str, dict[str, list[float]]]]
 
 
 def detected_of(study: StudyRecord) -> dict[str, Any] | None:
-    """Gather what only a study of detectors has.
+    """Gather what a study has whose networks find more than one class in an image.
 
     Args:
         study: What ``read_study`` returned.
 
     Returns:
-        ``classes``: ``columns`` and ``rows`` of AP by class; ``curves``: lowest, mean and highest
-        precision over the seeds at 101 recalls, by label and overlap; ``pictures``: file and
-        description of each; ``problems``: lines by split. None if no detector was scored.
+        ``classes``: ``columns`` and ``rows`` of the score by class; ``curves``: lowest, mean and
+        highest precision over the seeds at 101 recalls, by label and overlap; ``pictures``: file
+        and description of each; ``problems``: lines by split. None if there is nothing of it.
 
     Raises:
         ValueError: If ``pictures.json`` is damaged.
     """
-    if not any("per_class" in (run.result or {}) for run in study.all_runs()):
+    pictures = list(_pictures(study))
+    if not pictures and not any("per_class" in (run.result or {}) for run in study.all_runs()):
         return None
     return {
         "classes": _classes(study),
         "curves": _curves(study),
-        "pictures": list(_pictures(study)),
+        "pictures": pictures,
         "problems": {
             split: problem_lines(found)
             for split, found in measured_by(study).get("problems", {}).items()
@@ -49,18 +50,21 @@ def detected_of(study: StudyRecord) -> dict[str, Any] | None:
 
 
 def _classes(study: StudyRecord) -> dict[str, Any]:
-    """AP of every class with its interval over the seeds."""
+    """The score of every class with its interval over the seeds."""
+    if not study.metric.by_class:
+        return {"columns": [], "rows": []}
+    (score, _), (measured, title) = study.metric.by_class
     found: dict[str, dict[str, list[float]]] = {}
     objects: dict[str, int] = {}
     for label in study.labels:
         for run in study.finished(label).values():
             for one in (run.result or {}).get("per_class", ()):
-                objects.setdefault(one["name"], one["objects"])
+                objects.setdefault(one["name"], one[measured])
                 values = found.setdefault(one["name"], {}).setdefault(label, [])
-                values += [] if one["ap"] is None else [one["ap"]]
+                values += [] if one[score] is None else [one[score]]
     labels = [label for label in study.labels if study.finished(label)]
     return {
-        "columns": ["class", "objects", *labels],
+        "columns": ["class", title, *labels],
         "rows": [
             [name, str(objects[name]), *(_mean(by_label.get(label, ())) for label in labels)]
             for name, by_label in found.items()

@@ -28,6 +28,11 @@ class Metric:
         epochs: Columns of ``metrics.csv`` that are kept; parts of the loss are kept besides.
         command: The command that makes such a study.
         network: What one of its networks is called.
+        by_class: Of what ``per_class`` of a result holds, the score and what it was measured on,
+            each with its title; empty where there is nothing by class.
+        further_title: Heading of the further scores.
+        further_note: What they are.
+        seen: Heading of the pictures.
     """
 
     task: str
@@ -39,6 +44,10 @@ class Metric:
     epochs: tuple[str, ...]
     command: str
     network: str
+    by_class: tuple[tuple[str, str], ...] = ()
+    further_title: str = ""
+    further_note: str = ""
+    seen: str = "What the networks find"
 
     @property
     def curve(self) -> str:
@@ -114,6 +123,39 @@ class _Precision(Metric):
         ]
 
 
+class _Overlap(Metric):
+    """Mean intersection over union of the classes of pixels."""
+
+    def unlearned(self, best: float, classes: int | None) -> str:
+        """A sentence if even the best network does little more than find the background."""
+        if not classes or best >= _FAR / classes:
+            return ""
+        return (
+            f"The best segmenter has a mIoU of {100 * best:.2f} %, and one that calls every pixel"
+            f" background has up to {100 / classes:.2f} %: they have learned too little to be"
+            " compared; train longer or on more images."
+        )
+
+    def perfect(self, names: str) -> str:
+        """What a mIoU of 1 in every run of some networks means."""
+        return f"Every pixel was right in every run of {names}: this task cannot rank them."
+
+    def measured(self, result: Mapping[str, Any]) -> list[str]:
+        """What mIoU is and what it was measured on, from the result of any run."""
+        images, pixels = result.get("images"), result.get("pixels")
+        on = f" It is measured on {images} images with {pixels} judged pixels." if images else ""
+        absent = result.get("absent") or ()
+        left = f" Left out, being in no mask and never found: {', '.join(absent)}." * bool(absent)
+        stride = result.get("output_stride")
+        at = [f"The last map of the backbones has a cell for {stride} x {stride} pixels."]
+        return [
+            "mIoU is the mean over classes, the background among them, of intersection over union,"
+            f" from one confusion matrix of all images.{on}{left} Only mIoU is tested; pixel"
+            " accuracy has intervals without tests.",
+            *(at if stride else []),
+        ]
+
+
 CLASSIFICATION = Metric(
     task="classification",
     key="top1",
@@ -138,8 +180,28 @@ DETECTION = _Precision(
     epochs=("lr", "train_loss", "val_ap", "val_ap50", "val_ap75", "seconds"),
     command="foveate detect compare",
     network="detector",
+    by_class=(("ap", "AP %"), ("objects", "objects")),
+    further_title="By overlap and size",
+    further_note="AP50 and AP75 count a box as found at one overlap; APs, APm and APl are of small,"
+    " medium and large objects.",
+    seen="What the detectors find",
 )
-METRICS = {metric.task: metric for metric in (CLASSIFICATION, DETECTION)}
+SEGMENTATION = _Overlap(
+    task="segmentation",
+    key="miou",
+    title="mIoU",
+    heading="Intersection over union",
+    further=(("pixel_accuracy", "pixel accuracy"),),
+    dashed=("val_pixel_accuracy", "pixel accuracy"),
+    epochs=("lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy", "seconds"),
+    command="foveate segment compare",
+    network="segmenter",
+    by_class=(("iou", "IoU %"), ("pixels", "pixels")),
+    further_title="By pixels",
+    further_note="The share of the judged pixels that have the right class.",
+    seen="What the segmenters find",
+)
+METRICS = {metric.task: metric for metric in (CLASSIFICATION, DETECTION, SEGMENTATION)}
 
 
 def metric_of(tree: Mapping[str, Any]) -> Metric:

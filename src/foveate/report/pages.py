@@ -40,7 +40,7 @@ def markdown_page(kept: Mapping[str, Any], picture: str, files: Sequence[tuple[s
     parts.append(table(kept["columns"], kept["rows"]))
     if kept.get("legend"):
         parts.append("\n".join(f"- {line}" for line in kept["legend"]))
-    parts += detected_parts(kept["detected"]) if kept.get("detected") else []
+    parts += detected_parts(kept["detected"], metric_of(kept)) if kept.get("detected") else []
     parts += _against(kept.get("against"))
     limits = [*kept.get("limits", []), *([kept["note"]] if kept.get("note") else [])]
     if limits:

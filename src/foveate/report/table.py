@@ -210,7 +210,7 @@ def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:
     score = f"{metric.heading}: validation {metric.title}, 95 % intervals, paired by seed"
     for table, title, shown in (
         ("accuracy", score, rows),
-        ("further", "At one overlap, and by size of the objects", rows if metric.further else []),
+        ("further", metric.further_title, rows if metric.further else []),
         (
             "control",
             "Against a plain network with as many parameters",

@@ -175,7 +175,8 @@ def subject(study: StudyRecord) -> tuple[str, str]:
     name = name if isinstance(name, str) else str(find_key(study.study, "name"))
     width = model.get("width", 1.0)
     named = name if width == 1 else f"{name} at {width:g} of its width"
-    return str(source), f"{model['detector']} with {named}" if "detector" in model else named
+    head = model.get("detector") or model.get("head")
+    return str(source), f"{head} with {named}" if head else named
 
 
 def _most_pairs(attentions: list[Row]) -> int:

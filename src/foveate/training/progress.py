@@ -16,6 +16,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from foveate.training.trainee import Trainee
 
 REFRESH_SECONDS = 0.2
+_SCORES = {
+    "val_top1": (100, "val top-1 {:.1f} %"),
+    "val_ap": (100, "val AP {:.1f} %"),
+    "val_miou": (100, "val mIoU {:.1f} %"),
+    "val_epe": (1, "val EPE {:.3f} px"),
+}
+"""Factor and words of the score of each task, by its column."""
 
 
 class Reporter:
@@ -97,11 +104,12 @@ class Reporter:
     def _numbers(self) -> str:
         if self._row is None:
             return "starting"
-        return next(
-            f"val {word} {100 * self._row[name]:.1f} %"
-            for name, word in (("val_top1", "top-1"), ("val_ap", "AP"))
+        shown = (
+            said.format(factor * self._row[name])
+            for name, (factor, said) in _SCORES.items()
             if name in self._row
         )
+        return next(shown, f"loss {self._row.get('train_loss', float('nan')):.3g}")
 
     def _describe(self, epoch: int) -> None:
         text = f"{self._head()}, epoch {epoch}/{self._epochs}, {self._numbers()}"

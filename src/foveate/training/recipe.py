@@ -17,6 +17,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 COMMANDS = {
     "classification": "foveate train, evaluate, compare and explain",
     "detection": "foveate detect train, evaluate, predict and compare",
+    "segmentation": "foveate segment train, evaluate, predict and compare",
 }
 """What works on the recipes, runs and studies of each task."""
 
