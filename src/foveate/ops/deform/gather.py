@@ -84,10 +84,12 @@ def _coordinates(offset: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
     kernel_w = geometry.kernel[1]
     shifts = offset.reshape(batch, geometry.offset_groups, taps, 2, out_h * out_w)
     shifts = shifts.permute(0, 4, 2, 1, 3)
-    where = torch.arange(out_h * out_w, device=offset.device)
     tap = torch.arange(taps, device=offset.device)
-    row = where.div(out_w, rounding_mode="floor") * geometry.stride[0] - geometry.padding[0]
-    col = where.remainder(out_w) * geometry.stride[1] - geometry.padding[1]
+    # Rows and columns apart: a remainder by a size that is left open has no ONNX.
+    row = torch.arange(out_h, device=offset.device) * geometry.stride[0] - geometry.padding[0]
+    col = torch.arange(out_w, device=offset.device) * geometry.stride[1] - geometry.padding[1]
+    row = row[:, None].expand(out_h, out_w).reshape(-1)
+    col = col[None].expand(out_h, out_w).reshape(-1)
     tap_row = tap.div(kernel_w, rounding_mode="floor") * geometry.dilation[0]
     tap_col = tap.remainder(kernel_w) * geometry.dilation[1]
     y = (row[:, None] + tap_row)[None, :, :, None].to(offset.dtype) + shifts[..., 0]

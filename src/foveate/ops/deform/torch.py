@@ -2,8 +2,8 @@
 
 The tiles are one operator, ``foveate::deform_conv2d``, opaque to the compiler: a graph stays whole
 and compiles in no time. Second derivatives, forward mode and ``torch.func`` transforms, which an
-opaque operator would get wrong or refuse, take the gather form, and so does an exported graph,
-which must run without this package.
+opaque operator would get wrong or refuse, take the gather form. An exported graph, which must run
+without this package, takes the form that :mod:`foveate.ops.deform.forms` holds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from foveate.ops.deform import autograd, gather, tiled
+from foveate.ops.deform import autograd, forms, tiled
 from foveate.ops.deform.arguments import Geometry, Wanted
 from foveate.ops.layout import is_channels_last
 from foveate.ops.operators import define, takes_operator
@@ -30,7 +30,7 @@ def deform_conv2d(
     """Take the tiles where they can be had; shapes as in the dispatcher."""
     tensors = (input, offset, weight, bias, mask)
     if not takes_operator(*tensors):
-        return gather.deform_conv2d(*tensors, geometry)
+        return forms.differentiable(*tensors, geometry)
     out: Tensor = torch.ops.foveate.deform_conv2d(*tensors, geometry.sizes)
     return out if is_channels_last(input) else out.contiguous()
 

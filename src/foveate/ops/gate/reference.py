@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from foveate.ops.deform import Geometry, gather, reference
+from foveate.ops.deform import Geometry, forms, reference
 from foveate.ops.deform.arguments import coordinate_dtype
 from foveate.ops.norm import channel_layer_norm
 
@@ -43,5 +43,5 @@ def _gate_on(convolve: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 deform_gate = _gate_on(reference.deform_conv2d)
-# Vectorized, with derivatives of every order and mode.
-differentiable_gate = _gate_on(gather.deform_conv2d)
+# Vectorized, with derivatives of every order and mode; in an exported graph as that wants it.
+differentiable_gate = _gate_on(forms.differentiable)
