@@ -47,7 +47,7 @@ _HOMES = {
     "models": ("create_model", "load", "save"),
     "surgery": ("Insertion", "insert_", "plan", "remove_"),
 }
-_PACKAGES = ("accounting", "attention", "data", "models", "ops", "surgery")
+_PACKAGES = ("accounting", "attention", "data", "export", "models", "ops", "surgery")
 
 
 def __getattr__(name: str) -> Any:

@@ -16,15 +16,20 @@ Transform = Callable[[Tensor], Tensor]
 CROP_SHARE = 0.875
 
 
+def short_side(data: DataSection) -> int:
+    """The pixels that evaluation brings the shorter side to before it crops the center."""
+    wide = data.augment in ("imagenet", "randaugment")
+    return round(data.size / CROP_SHARE) if wide else data.size
+
+
 def eval_transform(data: DataSection) -> Transform:
     """Return the transform of evaluation: resize the short side, crop the center.
 
     Returns:
         A function from a uint8 image (3, H, W) to a uint8 image (3, size, size).
     """
-    size = data.size
-    wide = data.augment in ("imagenet", "randaugment")
-    short = round(size / CROP_SHARE) if wide else size
+    size, short = data.size, short_side(data)
+    wide = short > size
     fit = v2.Compose([v2.Resize(short, antialias=True), v2.CenterCrop(size)])
 
     def transform(image: Tensor) -> Tensor:
