@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,16 +26,36 @@ def write_with(path: Path, write: Callable[[IO[bytes]], None], what: str = "a fi
     Raises:
         OSError: If it cannot be written, with the errno of the cause (28 for a full disk).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_together({path: write}, what)
+
+
+def write_together(
+    writes: Mapping[Path, Callable[[IO[bytes]], None]], what: str = "a file"
+) -> None:
+    """Fill temporary files beside several paths, and put them in place when all are written.
+
+    Args:
+        writes: What fills the file that is to stand at each path.
+        what: What is written, for the error.
+
+    Raises:
+        OSError: If one of them cannot be written; all old files stay.
+    """
+    begun: dict[Path, Path] = {}
+    path = next(iter(writes))
     try:
-        with temporary.open("wb") as handle:
-            write(handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
+        for path, write in writes.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            begun[path] = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            with begun[path].open("wb") as handle:
+                write(handle)
+                handle.flush()
+                os.fsync(handle.fileno())
+        for path, temporary in begun.items():
+            temporary.replace(path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        for temporary in begun.values():
+            temporary.unlink(missing_ok=True)
         cause = _os_error_of(error)
         if cause is None:
             raise
@@ -49,7 +69,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, tree: Any) -> None:
     """Replace the content of ``path`` by indented JSON in one step."""
-    write_bytes(path, (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, json_bytes(tree))
+
+
+def json_bytes(tree: Any) -> bytes:
+    """Write indented JSON, with a line end."""
+    return (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _write_all(handle: IO[bytes], content: bytes) -> None:

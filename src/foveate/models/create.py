@@ -15,7 +15,7 @@ from foveate.models.dilation import dilation_arguments
 from foveate.models.gsop_net import second_order_head_
 from foveate.models.stem import shrink_stem_
 from foveate.models.width import width_arguments
-from foveate.surgery import insert_, inserted, stage_ends
+from foveate.surgery import insert_, stage_ends
 
 HEADS = {"second_order": second_order_head_}
 """What a whole network may put in place of its pooling and its classifier."""
@@ -74,19 +74,18 @@ def create_model(
         >>> sum(p.numel() for p in model.parameters())
         11923280
     """
-    for what, value in (("name", name), ("attention", attention)):
-        if not isinstance(value, str) and not (what == "attention" and value is None):
-            remedy = "insert a callable with foveate.insert_"
-            raise TypeError(expected("create_model", f"{what} as a string", value, remedy))
-    check_choice("create_model", "stem", stem, ("imagenet", "small"))
-    check_positive_int("create_model", "num_classes", num_classes)
-    check_positive_int("create_model", "in_chans", in_chans)
-    if pretrained and width != 1.0:
-        raise ValueError(expected("create_model", "width=1 with pretrained weights", width))
-    extra = {**width_arguments(name, width), **dilation_arguments(name, output_stride)}
-    model = _plain(name, num_classes, pretrained, in_chans, extra)
-    if stem == "small":
-        shrink_stem_(model)
+    if attention is not None and not isinstance(attention, str):
+        remedy = "insert a callable with foveate.insert_"
+        raise TypeError(expected("create_model", "attention as a string", attention, remedy))
+    model = base_network(
+        name,
+        num_classes=num_classes,
+        pretrained=pretrained,
+        stem=stem,
+        width=width,
+        in_chans=in_chans,
+        output_stride=output_stride,
+    )
     if attention is None or attention == "none":
         given = {**options, "where": where, "network": network, "host": host}
         got = ", ".join(name for name, value in given.items() if value is not None)
@@ -107,27 +106,57 @@ def create_model(
             **options,
         )
         if "head" in whole:
-            HEADS[whole["head"]](model)
-    # What rebuilds this very network, without pickle.
+            _put_head_(model, whole["head"])
+    return model
+
+
+def base_network(
+    name: str,
+    *,
+    num_classes: int = 1000,
+    pretrained: bool = False,
+    stem: str = "imagenet",
+    width: float = 1.0,
+    in_chans: int = 3,
+    output_stride: int = 32,
+    head: str | None = None,
+) -> nn.Module:
+    """Make a network without attention.
+
+    Arguments and errors are those of :func:`create_model`; ``head`` is one of ``HEADS``, or None
+    for the network's own. What rebuilds the network is put into its ``foveate_spec``.
+    """
+    who = "create_model"
+    if not isinstance(name, str):
+        raise TypeError(expected(who, "name as a string", name))
+    check_choice(who, "stem", stem, ("imagenet", "small"))
+    check_positive_int(who, "num_classes", num_classes)
+    check_positive_int(who, "in_chans", in_chans)
+    if pretrained and width != 1.0:
+        raise ValueError(expected(who, "width=1 with pretrained weights", width))
+    extra = {**width_arguments(name, width), **dilation_arguments(name, output_stride)}
+    model = _plain(name, num_classes, pretrained, in_chans, extra)
+    if stem == "small":
+        shrink_stem_(model)
     model.foveate_spec = {  # type: ignore[assignment]
         "name": name,
-        "attention": None if attention in (None, "none") else attention,
-        "where": where,
-        "start": start,
-        "position": position,
-        "network": network,
-        "host": host,
         "num_classes": num_classes,
         "stem": stem,
         "width": width,
         "in_chans": in_chans,
         "output_stride": output_stride,
-        # Some attentions are bound to the size of their map.
-        "example": list(example.shape) if isinstance(example, torch.Tensor) else None,
-        "options": dict(options),
-        "sites": list(inserted(model)),
+        "head": None,
     }
+    if head is not None:
+        check_choice(who, "head", head, HEADS)
+        _put_head_(model, head)
     return model
+
+
+def _put_head_(model: nn.Module, head: str) -> None:
+    HEADS[head](model)
+    spec: Any = model.foveate_spec
+    spec["head"] = head
 
 
 def _whole(attention: str, network: str | None) -> dict[str, str]:

@@ -2,152 +2,144 @@
 
 from __future__ import annotations
 
-import json
+import inspect
 import os
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
-from safetensors.torch import save as serialize
-from torch import Tensor, nn
+from torch import nn
 
 from foveate.core import Words, expected
-from foveate.core.files import write_bytes, write_json
+from foveate.core.strict_json import Fields
+from foveate.models.base import GIVEN, Base, base_spec, build_base
 from foveate.models.create import create_model
+from foveate.models.folder import LOADERS, read_stored, write_stored
+from foveate.models.weights import SPEC, WEIGHTS, fill_
 from foveate.surgery import inserted
 
-_FORMAT = 1
+__all__ = ["LOADERS", "SPEC", "WEIGHTS", "fill_", "load", "read_stored", "save", "write_stored"]
+
 _KEY = "model"
-WEIGHTS, SPEC = "model.safetensors", "model.json"
-LOADERS = {
-    "model": "foveate.load",
-    "detector": "foveate.detection.load_detector",
-    "segmenter": "foveate.segmentation.load_segmenter",
-}
-"""What loads each kind of model that a folder may hold."""
 
 
-def save(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
+def save(
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    *,
+    base: str | Callable[..., nn.Module] | None = None,
+    base_kwargs: Mapping[str, Any] | None = None,
+) -> Path:
     """Write ``model.safetensors`` and ``model.json`` into ``folder``, each whole or not at all.
 
+    Every attention that :func:`foveate.insert_` put in by name is written down as it sits there:
+    several insertions, and what the removal of some left. The network is built once more to see
+    that what is written can be loaded.
+
+    Args:
+        model: Any network with or without inserted attentions.
+        folder: Made if missing.
+        base: What makes the network without attentions, for one that ``create_model`` did not
+            make: a name of ``create_model`` (``"resnet18"``); an import path
+            (``"my_package.nets:make_net"``) or the function or class itself, which :func:`load`
+            imports if it is told to trust it; or ``"given"``, where ``load`` is to be handed the
+            network.
+        base_kwargs: Its arguments: texts, numbers, booleans, None, lists and dictionaries.
+
+    Returns:
+        The folder.
+
     Raises:
-        ValueError: If the model was not made by :func:`foveate.create_model`.
+        ValueError: If it is not known what makes the network, that makes another one, or an
+            attention was inserted as a callable.
+        TypeError: If the model is wrapped or compiled, or an argument or option is nothing that
+            JSON holds.
+        ImportError: If ``base`` cannot be imported.
         OSError: If the disk is full or cannot be written.
+
+    Example:
+        >>> import tempfile, torch, foveate
+        >>> net = foveate.create_model("resnet18", "das", num_classes=3, width=0.25).eval()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = foveate.save(net, folder)
+        ...     again = foveate.load(folder)
+        >>> x = torch.rand(1, 3, 64, 64)
+        >>> torch.equal(again(x), net(x))
+        True
     """
-    spec = getattr(model, "foveate_spec", None)
-    if spec is None:
-        raise ValueError(
-            expected(
-                "save",
-                "a model made by foveate.create_model",
-                Words(type(model).__name__),
-                "for others save state_dict() with safetensors and insert again after loading",
-            )
-        )
-    there = list(inserted(model))
-    if there != spec["sites"]:
-        raise ValueError(
-            expected(
-                "save",
-                f"the attentions that create_model inserted, at {spec['sites']}",
-                there,
-                "insert by create_model, so that what is saved can be rebuilt",
-            )
-        )
-    return write_stored(model, folder, _KEY, spec)
+    spec = base_spec(model, base, base_kwargs)
+
+    def rebuild() -> nn.Module:
+        # The caller named the path, or consented to it when the model was loaded.
+        return build_base(spec, None, spec.get("import", ()), "save")
+
+    checked = None if GIVEN in spec else rebuild
+    return write_stored(model, folder, _KEY, spec, rebuild=checked)
 
 
-def write_stored(
-    model: nn.Module, folder: str | os.PathLike[str], key: str, spec: dict[str, Any]
-) -> Path:
-    """Write the weights of a model, and under ``key`` what rebuilds it.
-
-    Both files are written beside their names, flushed, and renamed: an interrupted save leaves the
-    previous ones.
-
-    Raises:
-        OSError: If the disk is full or cannot be written.
-    """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
-    write_bytes(target / WEIGHTS, serialize(weights))
-    write_json(target / SPEC, {"format": _FORMAT, key: spec})
-    return target
-
-
-def read_stored(
-    folder: str | os.PathLike[str], key: str, who: str
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what :func:`write_stored` wrote: what rebuilds the model, and its weights.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file is damaged, of an unknown format, or of another kind of model.
-    """
-    source = Path(folder)
-    for name in (SPEC, WEIGHTS):
-        if not (source / name).is_file():
-            raise FileNotFoundError(expected(who, f"a folder with {name}", str(source)))
-    try:
-        stored: Any = json.loads((source / SPEC).read_text(encoding="utf-8"))
-        version = stored["format"]
-        other = next((kind for kind in LOADERS if kind != key and kind in stored), None)
-        spec = {} if other else dict(stored[key])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(expected(who, f"a readable {SPEC}", Words(error))) from error
-    if version != _FORMAT:
-        raise ValueError(expected(who, f"format {_FORMAT}", version, "update foveate"))
-    if other is not None:
-        remedy = f"call {LOADERS[other]}"
-        raise ValueError(expected(who, f"a {key} in {source}", Words(f"a {other}"), remedy))
-    try:
-        return spec, load_file(source / WEIGHTS)
-    except Exception as error:
-        raise ValueError(expected(who, f"a readable {WEIGHTS}", Words(error))) from error
-
-
-def fill_(model: nn.Module, weights: dict[str, Tensor], who: str) -> None:
-    """Load all weights of a model, in the types that were saved.
-
-    Raises:
-        ValueError: If they do not fit.
-    """
-    # A network of one's own loads without the weights of its gates; what was saved has them all.
-    missing = sorted(set(model.state_dict()) - set(weights))
-    if missing:
-        got = Words(f"none for {missing[0]} and {len(missing) - 1} more")
-        raise ValueError(expected(who, f"weights that fit {SPEC}", got))
-    learns = {name: one.requires_grad for name, one in model.named_parameters()}
-    try:
-        # In the types that were saved, which need not be those of a fresh network.
-        model.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        raise ValueError(expected(who, f"weights that fit {SPEC}", Words(error))) from error
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(learns[name])
-
-
-def load(folder: str | os.PathLike[str]) -> nn.Module:
+def load(
+    folder: str | os.PathLike[str], *, base: Base | None = None, trust: str | Collection[str] = ()
+) -> nn.Module:
     """Rebuild the model that :func:`save` wrote, in evaluation mode, on the CPU.
 
+    Weights, types, layouts and ``requires_grad`` come back as they were, and so does the output,
+    bit for bit. No code of the folder runs: names of networks and attentions are looked up among
+    those of timm, torchvision and foveate.
+
+    Args:
+        folder: What :func:`save` wrote, in this format or the first.
+        base: The network itself, which is filled in place and keeps its device, or what makes it,
+            called with the arguments that the folder holds.
+        trust: Import path, or paths, that may be imported to make the network. A folder that
+            names another is refused.
+
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is damaged, of an unknown format, or does not fit the other.
+        ValueError: If a file is damaged, does not fit the other, is of an unknown format or asks
+            for more memory than its weights have use for; if a link or name leads out of the
+            folder; if the folder names an import path that is not trusted.
+        ImportError: If a package is missing.
+
+    Example:
+        >>> foveate.load("nowhere")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: load expects a folder with model.json; got 'nowhere'
     """
-    spec, weights = read_stored(folder, _KEY, "load")
-    try:
-        options, sites = dict(spec.pop("options")), list(spec.pop("sites"))
-        shape = spec.pop("example", None)
-        example = None if shape is None else torch.zeros([1, *shape[1:]])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(expected("load", f"a readable {SPEC}", Words(error))) from error
-    try:
-        model = create_model(**spec, example=example, **options)
-    except TypeError as error:
-        raise ValueError(expected("load", f"a readable {SPEC}", Words(error))) from error
-    if list(inserted(model)) != sites:
-        raise ValueError(expected("load", f"sites {sites} in {spec['name']}", inserted(model)))
-    fill_(model, weights, "load")
+    spec, contents = read_stored(folder, _KEY, "load")
+    if isinstance(base, nn.Module):
+        model = build_base(spec, base, trust, "load")
+    else:
+        with contents.building("load"):
+            model = (
+                _build_first(spec)
+                if contents.format == 1
+                else build_base(spec, base, trust, "load")
+            )
+    fill_(model, contents, "load")
     return model.eval()
+
+
+_OPTIONAL = ("network", "host", "position", "output_stride")
+
+
+def _build_first(spec: dict[str, Any]) -> nn.Module:
+    """Build the network of format 1, which held the arguments of ``create_model``."""
+    who, where = "load", f"{SPEC} at {_KEY}"
+    fields = Fields(spec, where, who)
+    options, sites = fields.mapping("options"), fields.texts("sites")
+    shape = fields.shape("example") if "example" in fields else None
+    names = ("name", "attention", "where", "start", "num_classes", "stem", "width", "in_chans")
+    arguments = {name: fields.anything(name) for name in names}
+    arguments |= {name: fields.anything(name) for name in _OPTIONAL if name in fields}
+    fields.end()
+    clash = sorted(set(options) & set(inspect.signature(create_model).parameters))
+    if clash:
+        raise ValueError(expected(who, f"options of an attention in {where}", clash[0]))
+    example = None if shape is None else torch.zeros([1, *shape[1:]])
+    model = create_model(**arguments, example=example, **options)
+    if list(inserted(model)) != sites:
+        got = Words(list(inserted(model)))
+        raise ValueError(expected(who, f"sites {sites} in {arguments['name']}", got))
+    return model

@@ -96,6 +96,7 @@ def attach(
     before: tuple[nn.Module, int] | None = None,
     shown: nn.Module | None = None,
     parked: tuple[str, ...] = (),
+    child: str | None = None,
 ) -> None:
     """Hang ``inserted`` on ``target``, where its ``at`` says.
 
@@ -106,10 +107,12 @@ def attach(
             is to pass through the attention instead.
         shown: A block whose input the attention is to be shown.
         parked: Weights of ``target`` that nothing needs while the attention stands in for it.
+        child: Name of the child that holds it; None takes the first that is free.
     """
-    holder = _holder(target)
+    holder = holder_of(target)
     names = itertools.chain([CHILD], (f"{CHILD}{number}" for number in itertools.count(2)))
-    holder.add_module(next(name for name in names if not hasattr(holder, name)), inserted)
+    free = (name for name in names if not hasattr(holder, name))
+    holder.add_module(child or next(free), inserted)
     if shown is not None:
         shown.register_forward_pre_hook(ShowHook(inserted))
     if inserted.at == INSTEAD:
@@ -124,7 +127,7 @@ def attach(
         before[0].register_forward_pre_hook(counter.count)
 
 
-def _holder(target: nn.Module) -> nn.Module:
+def holder_of(target: nn.Module) -> nn.Module:
     """The module that takes the child: containers run their children, so it goes deeper."""
     while isinstance(target, _CONTAINERS):
         children = [child for child in target.children() if not isinstance(child, Inserted)]

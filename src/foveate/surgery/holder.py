@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,6 +22,42 @@ OUTPUT, INPUT, INSTEAD = "output", "input", "instead"
 """Where an attention sits at its module: after it, before it, or in its place."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What one insertion was asked for; all its holders share it.
+
+    Attributes:
+        attention: Registry name; None for a callable of one's own.
+        options: Options of the attention as they were given.
+        where: Description of the sites, or patterns.
+        position: ``"after"`` or ``"before"`` the last activation.
+        example: Shapes of the tensors that the network was shown.
+        number: Above that of every insertion that was there before.
+    """
+
+    attention: str | None
+    options: dict[str, Any]
+    where: str | tuple[str, ...]
+    position: str
+    example: tuple[tuple[int, ...], ...]
+    number: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """From what an inserted attention was made, so that it can be made again.
+
+    Attributes:
+        asked: The insertion it belongs to.
+        channels: Channels C of the map it sees.
+        fitted: The further options that its place asked for.
+    """
+
+    asked: Asked
+    channels: int
+    fitted: dict[str, Any] = field(default_factory=dict)
+
+
 class Inserted(nn.Module):
     """Holder of an inserted attention, next to the weights of the network.
 
@@ -35,6 +72,7 @@ class Inserted(nn.Module):
             openness that starts at 0.
         at: ``OUTPUT`` or ``INPUT`` of its module, or ``INSTEAD`` of it.
         borrows: Whether, instead of a convolution, it works with that one's weights.
+        origin: From what the attention was made.
 
     Attributes:
         added: Parameters that the network has more with it.
@@ -48,9 +86,10 @@ class Inserted(nn.Module):
         identity: bool,
         at: str = OUTPUT,
         borrows: bool = False,
+        origin: Origin | None = None,
     ) -> None:
         super().__init__()
-        self.attention_name, self.site = name, site
+        self.attention_name, self.site, self.origin = name, site, origin
         self.at, self.borrows, self.added = at, borrows, 0
         self.attention = attention
         self.openness = nn.Parameter(torch.zeros(())) if identity else None

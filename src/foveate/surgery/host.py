@@ -81,6 +81,29 @@ def strided_layers(model: nn.Module, example: Any) -> list[Any]:
     return found
 
 
+def changed_layers(model: nn.Module) -> dict[str, list[str]]:
+    """The layers that were changed, by the name of the change."""
+    paths = [path for path, layer in model.named_modules() if _OLD_STRIDE in layer.__dict__]
+    return {next(iter(HOSTS)): paths} if paths else {}
+
+
+def change_layers_(model: nn.Module, how: str, paths: list[str], who: str) -> None:
+    """Make a change again whose layers are known.
+
+    Raises:
+        ValueError: If the change is unknown, or a layer is none that it changes.
+    """
+    check_choice(who, "host", how, HOSTS)
+    layers = dict(model.named_modules())
+    for path in paths:
+        layer: Any = layers.get(path)
+        if type(layer) is not nn.Conv2d or max(layer.stride) < 2:
+            rule = f"convolutions with a stride to change by {how}"
+            raise ValueError(expected(who, rule, path))
+        setattr(layer, _OLD_STRIDE, layer.stride)
+        layer.stride = (1, 1)
+
+
 def restore_host_(model: nn.Module) -> str | None:
     """Take every change back; return the name of what there was."""
     changed = [layer for layer in model.modules() if _OLD_STRIDE in layer.__dict__]

@@ -16,7 +16,7 @@ from foveate.core.modes import evaluation
 from foveate.ops.flops import count_macs
 from foveate.surgery.attach import inserted_at
 from foveate.surgery.compiled import refuse_wrapped
-from foveate.surgery.holder import INSTEAD, OUTPUT, Inserted
+from foveate.surgery.holder import INSTEAD, OUTPUT, Asked, Inserted, Origin, iter_inserted
 from foveate.surgery.insertion import Insertion, Site
 from foveate.surgery.instead import parked_by
 from foveate.surgery.seating import Seat, place_of, seat_of, seats
@@ -58,24 +58,35 @@ def prepare(
     example = default_example(model) if example is None else example
     records = watch(model, example)
     every, memory = seats(model, records), Memory()
-    found, site = _find(model, attention, spec, where, example, records, every)
+    found, chosen = _find(model, attention, spec, where, example, records, every)
+    asked = Asked(
+        attention=None if spec is None else spec.name,
+        options=options,
+        where=chosen,
+        position=position,
+        example=tuple(tuple(one.shape) for one in _arguments(example) if isinstance(one, Tensor)),
+        number=1
+        + max(
+            (one.origin.asked.number for _, one in iter_inserted(model) if one.origin), default=0
+        ),
+    )
     hangings, sites = [], []
     for one in found:
         before = _activation(one, records) if position == "before" else None
         seat = seat_of(one, every)
         place = place_of(one, seat, memory)
-        built = _make(model, attention, spec, place, one, options)
+        fitted = spec.fit(place, options) if spec is not None and spec.fit else {}
+        built = _make(model, attention, spec, place, one, {**options, **fitted})
         borrows = spec is not None and spec.borrows_kernel
         identity = how.start == "identity"
-        holder = Inserted(_name(attention), one.name, built, identity, one.at, borrows)
+        origin = Origin(asked, place.channels, fitted)
+        holder = Inserted(_name(attention), one.name, built, identity, one.at, borrows, origin)
         holder.to(one.record.output.device, one.record.output.dtype)
         holder.train(one.module.training)
         shown = _shown(spec, seat)
         parked = parked_by(model, one.module, holder)
         macs = _macs(one, holder, shown)
-        params = count_params(holder)
-        params -= sum(one.module.get_parameter(name).numel() for name in parked)
-        holder.added = params
+        holder.added = params = count_added(holder, one.module, parked)
         block = shown.module if shown else None
         hangings.append(Hanging(one.module, holder, before, block, parked))
         sites.append(
@@ -90,6 +101,7 @@ def prepare(
                 openness=holder.openness,
             )
         )
+    site = chosen if isinstance(chosen, str) else ", ".join(chosen)
     done = replace(how, attention=_name(attention), where=site, sites=tuple(sites))
     return hangings, done
 
@@ -118,9 +130,9 @@ def _find(
     example: Any,
     records: dict[nn.Module, Record],
     every: list[Seat],
-) -> tuple[list[Found], str]:
+) -> tuple[list[Found], str | tuple[str, ...]]:
     """Find the sites and check what can be checked before anything is built."""
-    first = example[0] if isinstance(example, tuple) else example
+    first = _arguments(example)[0]
     image = first.shape[-2] if isinstance(first, Tensor) else 224
     chosen = where if where is not None else spec.site if spec else "stages"
     replaces = spec is not None and spec.kind == "convolution"
@@ -135,8 +147,11 @@ def _find(
             )
         if spec is not None:
             _check_size(spec, one)
-    name = chosen if isinstance(chosen, str) else ", ".join(chosen)
-    return found, name
+    return found, chosen if isinstance(chosen, str) else tuple(chosen)
+
+
+def _arguments(example: Any) -> tuple[Any, ...]:
+    return example if isinstance(example, tuple) else (example,)
 
 
 def _check_size(spec: AttentionSpec, one: Found) -> None:
@@ -204,8 +219,7 @@ def _make(
 ) -> nn.Module:
     """Build the attention of a site in the device, dtype and layout of what it will see."""
     if spec is not None:
-        asked = spec.fit(place, options) if spec.fit else {}
-        module: Any = spec.factory(place.channels, **{**options, **asked})
+        module: Any = spec.factory(place.channels, **options)
     else:
         module = cast(Any, attention)(place.channels, **place.replaced, **options)
         if not isinstance(module, nn.Module):
@@ -260,9 +274,10 @@ def _black(shape: tuple[int, ...], like: Found) -> Tensor:
     return torch.zeros((1, *shape[1:]), dtype=output.dtype, device=output.device)
 
 
-def count_params(module: nn.Module) -> int:
-    """Number of parameters."""
-    return sum(weight.numel() for weight in module.parameters())
+def count_added(holder: Inserted, target: nn.Module, parked: tuple[str, ...]) -> int:
+    """Parameters that a network has more with an attention at ``target``."""
+    freed = sum(target.get_parameter(name).numel() for name in parked)
+    return sum(weight.numel() for weight in holder.parameters()) - freed
 
 
 def _name(attention: Attention) -> str:

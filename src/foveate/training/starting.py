@@ -91,7 +91,7 @@ def take_weights_(network: nn.Module, folder: str | Path) -> list[str]:
     wanted = {
         key: value for key, value in network.state_dict().items() if not is_inserted_path(key)
     }
-    sizes = tuple(int(one.foveate_spec["num_classes"]) for one in (trained, network))  # type: ignore[index, call-overload, arg-type]
+    sizes = tuple(int(_spec(one).get("num_classes", 0)) for one in (trained, network))
     differ = {key for key in wanted.keys() & given.keys() if given[key].shape != wanted[key].shape}
     fresh = {key for key in differ if _is_head(given[key], wanted[key], sizes)}
     strange = sorted((wanted.keys() ^ given.keys()) | (differ - fresh))
@@ -108,6 +108,11 @@ def take_weights_(network: nn.Module, folder: str | Path) -> list[str]:
     taken |= {key: value for key, value in network.state_dict().items() if key not in taken}
     network.load_state_dict(taken)
     return sorted(fresh)
+
+
+def _spec(network: nn.Module) -> dict[str, Any]:
+    spec: dict[str, Any] = getattr(network, "foveate_spec", {})
+    return spec
 
 
 def _is_head(given: Tensor, wanted: Tensor, classes: tuple[int, ...]) -> bool:

@@ -14,7 +14,7 @@ from foveate.detection.model import (
     save_detector,
     take_backbone_,
 )
-from foveate.surgery import insert_, is_inserted_path
+from foveate.surgery import insert_, inserted, is_inserted_path, remove_
 
 OPTIONS = {"width": 0.25, "size": ([48, 64], 80), "preset": "small", "batch_norm": "train"}
 
@@ -68,11 +68,14 @@ def test_each_loader_names_the_other(saved, tmp_path):
     ("change", "words"),
     [
         ({"kind": "yolo"}, "a known kind"),
-        ({"colour": "red"}, "readable model.json|option"),
+        ({"colour": "red"}, "known fields in model.json at detector; got 'colour'"),
+        ({"pretrained": True}, "known fields in model.json at detector; got 'pretrained'"),
+        ({"options": {"pretrained": True}}, "options of an attention"),
+        ({"size": [[10**9], 10**9]}, "a network for the"),
         ({"classes": 3}, "weights that fit"),
-        ({"attention": None, "options": {}, "sites": []}, "weights that fit"),
         ({"sites": ["layer1"]}, "sites"),
-        ({"size": 64}, "readable model.json"),
+        ({"size": 64}, "size as"),
+        ({"kind": ["fcos"]}, "a known kind|builds a network"),
     ],
 )
 def test_damaged_files_are_one_clear_error(saved, tmp_path, change, words):
@@ -84,11 +87,15 @@ def test_damaged_files_are_one_clear_error(saved, tmp_path, change, words):
         load_detector(tmp_path)
 
 
-def test_a_detector_that_was_changed_since_is_not_saved(tmp_path):
-    detector = tiny(None)
-    insert_(detector.network, "se", example=torch.zeros(1, 3, 64, 64))
-    with pytest.raises(ValueError, match="create_detector inserted"):
-        save_detector(detector, tmp_path)
+def test_what_was_inserted_and_removed_since_comes_back(tmp_path):
+    detector = tiny().eval()
+    remove_(detector.network.layer4)
+    insert_(detector.network, "se", ["layer2.0.bn2"], example=torch.zeros(1, 3, 64, 64))
+    again = load_detector(save_detector(detector, tmp_path))
+    assert list(inserted(again)) == list(inserted(detector))
+    image = [torch.rand(3, 50, 70)]
+    for one, other in zip(detector(image), again(image), strict=True):
+        assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 def test_a_backbone_comes_from_a_classifier_with_gates_where_both_have_them(tmp_path):

@@ -11,8 +11,8 @@ from foveate.core import Words, expected
 from foveate.detection.model.create import create_detector
 from foveate.detection.model.detector import Detector
 from foveate.models.backbone import take_network_
-from foveate.models.store import fill_, read_stored, write_stored
-from foveate.surgery import inserted
+from foveate.models.folder import write_stored
+from foveate.models.task_store import load_task
 
 _KEY = "detector"
 
@@ -21,19 +21,14 @@ def save_detector(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     """Write ``model.safetensors`` and ``model.json`` into ``folder``, each whole or not at all.
 
     Raises:
-        ValueError: If the model was not made by :func:`create_detector`, or its attentions were
-            changed since.
+        ValueError: If the model was not made by :func:`create_detector`, or an attention was
+            inserted as a callable since.
         OSError: If the disk is full or cannot be written.
     """
     if not isinstance(model, Detector):
         rule = "a detector made by create_detector"
         raise ValueError(expected("save_detector", rule, Words(type(model).__name__)))
-    spec, there = model.foveate_detector, list(inserted(model.network))
-    if there != spec["sites"]:
-        rule = f"the attentions that create_detector inserted, at {spec['sites']}"
-        remedy = "insert by create_detector, so that what is saved can be rebuilt"
-        raise ValueError(expected("save_detector", rule, there, remedy))
-    return write_stored(model, folder, _KEY, spec)
+    return write_stored(model, folder, _KEY, model.foveate_detector, who="save_detector")
 
 
 def load_detector(folder: str | os.PathLike[str]) -> Detector:
@@ -42,21 +37,9 @@ def load_detector(folder: str | os.PathLike[str]) -> Detector:
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a file is damaged, or holds something else than a detector.
+        ImportError: If a package is missing.
     """
-    spec, weights = read_stored(folder, _KEY, "load_detector")
-    try:
-        sites, options = list(spec.pop("sites")), dict(spec.pop("options"))
-        shorter, longer = spec.pop("size")
-        model = create_detector(**spec, size=(shorter, longer), **options)
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            expected("load_detector", "a readable model.json", Words(error))
-        ) from error
-    if list(inserted(model.network)) != sites:
-        rule = f"sites {sites} in {spec['backbone']}"
-        raise ValueError(expected("load_detector", rule, list(inserted(model.network))))
-    fill_(model, weights, "load_detector")
-    return model.eval()
+    return load_task(folder, _KEY, create_detector, "load_detector")
 
 
 def take_backbone_(detector: Detector, folder: str | os.PathLike[str]) -> list[str]:

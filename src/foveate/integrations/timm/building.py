@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from foveate.core import Words, expected, require
-from foveate.surgery import insert_, inserted
+from foveate.surgery import insert_
 
 _WEIGHTS = ("url", "file", "state_dict", "hf_hub_id", "hf_hub_filename", "source")
 _FORMAT = ("custom_load", "first_conv", "classifier", "label_offset")
@@ -91,8 +91,7 @@ class Gated:
             self._load_(model, config, arguments)
         # timm writes these beside a model, and rebuilds it from them.
         model._model_args = {"start": start}  # type: ignore[assignment]
-        how = {"where": where, "start": start, "position": position, "options": options}
-        _describe_(model, self, how, arguments)
+        _describe_(model, self, arguments)
         return model
 
     def _config(self, given: Any, overlay: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -134,18 +133,13 @@ def without_weights(config: Any) -> Any:
     return dataclasses.replace(config, **{**nothing, "custom_load": False})
 
 
-def _describe_(
-    model: nn.Module, gated: Gated, how: Mapping[str, Any], arguments: Mapping[str, Any]
-) -> None:
+def _describe_(model: nn.Module, gated: Gated, arguments: Mapping[str, Any]) -> None:
     """Note on a model what :func:`foveate.save` needs, where ``create_model`` could make it."""
     known = {"num_classes", "in_chans", "cache_dir", "device", "dtype"}
     if set(arguments) - known or getattr(model, "num_classes", 0) < 1:
         return
     model.foveate_spec = {  # type: ignore[assignment]
         "name": gated.base,
-        "attention": gated.attention,
-        **how,
         "num_classes": model.num_classes,
         "in_chans": arguments.get("in_chans", 3),
-        "sites": list(inserted(model)),
     }

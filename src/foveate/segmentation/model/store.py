@@ -8,10 +8,10 @@ from pathlib import Path
 from torch import nn
 
 from foveate.core import Words, expected
-from foveate.models.store import fill_, read_stored, write_stored
+from foveate.models.folder import write_stored
+from foveate.models.task_store import load_task
 from foveate.segmentation.model.create import create_segmenter
 from foveate.segmentation.model.segmenter import Segmenter
-from foveate.surgery import inserted
 
 _KEY = "segmenter"
 
@@ -20,18 +20,14 @@ def save_segmenter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     """Write ``model.safetensors`` and ``model.json`` into ``folder``, each whole or not at all.
 
     Raises:
-        ValueError: If the model was not made by :func:`create_segmenter`, or its attentions were
-            changed since.
+        ValueError: If the model was not made by :func:`create_segmenter`, or an attention was
+            inserted as a callable since.
         OSError: If the disk is full or cannot be written.
     """
     if not isinstance(model, Segmenter):
         got = Words(type(model).__name__)
         raise ValueError(expected("save_segmenter", "what create_segmenter makes", got))
-    spec, there = model.foveate_segmenter, list(inserted(model.network))
-    if there != spec["sites"]:
-        rule = f"the attentions that create_segmenter inserted, at {spec['sites']}"
-        raise ValueError(expected("save_segmenter", rule, there))
-    return write_stored(model, folder, _KEY, spec)
+    return write_stored(model, folder, _KEY, model.foveate_segmenter, who="save_segmenter")
 
 
 def load_segmenter(folder: str | os.PathLike[str]) -> Segmenter:
@@ -40,17 +36,6 @@ def load_segmenter(folder: str | os.PathLike[str]) -> Segmenter:
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a file is damaged, or holds something else than a segmenter.
+        ImportError: If a package is missing.
     """
-    spec, weights = read_stored(folder, _KEY, "load_segmenter")
-    try:
-        sites, options = list(spec.pop("sites")), dict(spec.pop("options"))
-        model = create_segmenter(**spec, **options)
-    except (KeyError, TypeError) as error:
-        rule = "a readable model.json"
-        raise ValueError(expected("load_segmenter", rule, Words(error))) from error
-    there = list(inserted(model.network))
-    if there != sites:
-        rule = f"sites {sites} in {spec['backbone']}"
-        raise ValueError(expected("load_segmenter", rule, there))
-    fill_(model, weights, "load_segmenter")
-    return model.eval()
+    return load_task(folder, _KEY, create_segmenter, "load_segmenter")
