@@ -71,7 +71,10 @@ def test_each_loader_names_the_other(saved, tmp_path):
         ({"colour": "red"}, "known fields in model.json at detector; got 'colour'"),
         ({"pretrained": True}, "known fields in model.json at detector; got 'pretrained'"),
         ({"options": {"pretrained": True}}, "options of an attention"),
-        ({"size": [[10**9], 10**9]}, "a network for the"),
+        (
+            {"size": [[10**5], 10**5], "attention": "das", "options": {"ln_axes": "chw"}},
+            "a network for the",
+        ),
         ({"classes": 3}, "weights that fit"),
         ({"sites": ["layer1"]}, "sites"),
         ({"size": 64}, "size as"),
