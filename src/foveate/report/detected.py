@@ -34,13 +34,13 @@ def detected_of(study: StudyRecord) -> dict[str, Any] | None:
     Raises:
         ValueError: If ``pictures.json`` is damaged.
     """
-    pictures = list(_pictures(study))
-    if not pictures and not any("per_class" in (run.result or {}) for run in study.all_runs()):
+    scored = any(study.metric.key in (run.result or {}) for run in study.all_runs())
+    if not study.metric.further or not scored:
         return None
     return {
         "classes": _classes(study),
         "curves": _curves(study),
-        "pictures": pictures,
+        "pictures": list(_pictures(study)),
         "problems": {
             split: problem_lines(found)
             for split, found in measured_by(study).get("problems", {}).items()

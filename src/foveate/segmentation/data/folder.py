@@ -113,7 +113,8 @@ def _pairs(folder: Path, split: str, seed: int) -> list[tuple[Path, Path]]:
         if images.is_dir() and masks.is_dir():
             return _paired(images, masks)
     images, masks = folder / "images", folder / "masks"
-    halves = [part for part in ("train", "val") if (masks / part).is_dir()]
+    places = [(masks / part, folder / part / "masks") for part in ("train", "val")]
+    halves = any(one.is_dir() or other.is_dir() for one, other in places)
     if not (images.is_dir() and masks.is_dir()) or halves:
         got = Words(f"{folder} without {split}" if halves else f"{folder}, which has none")
         raise FileNotFoundError(expected("open_segmentation", "images and masks", got, _LAYOUT))
