@@ -44,6 +44,9 @@ class AtomicCheckpointIO(CheckpointIO):  # type: ignore[misc]
         try:
             # torch.load does not compare the checksums of what it reads.
             with zipfile.ZipFile(path) as archive:
+                # torch stores; what is compressed may be far larger than the file.
+                if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                    raise ValueError("it is compressed")
                 broken = archive.testzip()
             if broken is not None:
                 raise ValueError(f"{broken} does not have its checksum")
