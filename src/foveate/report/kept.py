@@ -160,7 +160,8 @@ def _against_gate(study: StudyRecord) -> dict[str, Any] | None:
     return {
         "label": gate,
         "rows": [
-            [label, gap_text(compared[label]), p_text(corrected.get(label))] for label in others
+            [label, gap_text(compared[label], study.metric.unit), p_text(corrected.get(label))]
+            for label in others
         ],
     }
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from foveate.core import expected, suggest
+from foveate.report.unit import PERCENT, PIXELS, Unit
 
 # Below this multiple of chance a classifier has hardly learned.
 _FAR = 1.5
@@ -16,7 +17,7 @@ _NOTHING = 0.01
 
 @dataclass(frozen=True)
 class Metric:
-    """The score that a study compares, and how it is spoken of; scores are fractions.
+    """The score that a study compares, and how it is spoken of.
 
     Attributes:
         task: The ``task`` of ``study.toml``.
@@ -33,6 +34,9 @@ class Metric:
         further_title: Heading of the further scores.
         further_note: What they are.
         seen: Heading of the pictures.
+        unit: What the score is told in; of percents the score is a fraction.
+        lower: Whether less is better.
+        units: Units of further scores that have another than percent, by key.
     """
 
     task: str
@@ -48,6 +52,9 @@ class Metric:
     further_title: str = ""
     further_note: str = ""
     seen: str = "What the networks find"
+    unit: Unit = PERCENT
+    lower: bool = False
+    units: Mapping[str, Unit] = field(default_factory=dict)
 
     @property
     def curve(self) -> str:
@@ -62,7 +69,28 @@ class Metric:
     @property
     def axis(self) -> str:
         """The score in words, as an axis has it."""
-        return f"validation {self.title} %"
+        return f"validation {self.title} {self.unit.name}"
+
+    @property
+    def better_side(self) -> str:
+        """Where better scores lie in a chart."""
+        return "Down" if self.lower else "Up"
+
+    def unit_of(self, key: str) -> Unit:
+        """The unit of a further score."""
+        return self.units.get(key, PERCENT)
+
+    def is_better(self, difference: float) -> bool:
+        """Whether a score that differs by so much is the better one."""
+        return difference < 0 if self.lower else difference > 0
+
+    def best(self, scores: Iterable[float]) -> float:
+        """The best of some scores."""
+        return min(scores) if self.lower else max(scores)
+
+    def is_perfect(self, score: float) -> bool:
+        """Whether no score could be better."""
+        return score == (0 if self.lower else 1)
 
     def unlearned(self, best: float, classes: int | None) -> str:
         """A sentence if even the best network has hardly learned, else nothing."""
@@ -156,6 +184,38 @@ class _Overlap(Metric):
         ]
 
 
+class _Error(Metric):
+    """The mean error of a disparity, which has no ceiling."""
+
+    def unlearned(self, best: float, classes: int | None) -> str:
+        """Nothing: what an error is worth hangs on the disparities, which the limits tell."""
+        return ""
+
+    def perfect(self, names: str) -> str:
+        """What an error of 0 in every run of some networks means."""
+        return f"Every disparity was exact in every run of {names}: this task cannot rank them."
+
+    def measured(self, result: Mapping[str, Any]) -> list[str]:
+        """What EPE is and what it was measured on, from the result of any run."""
+        images, pixels = result.get("images"), result.get("pixels")
+        mean, spread = result.get("disparity_mean"), result.get("disparity_spread")
+        on = f" It is measured on {images} pairs with {pixels} known pixels." if images else ""
+        usual = ""
+        if isinstance(mean, (int, float)) and isinstance(spread, (int, float)):
+            usual = (
+                f" Disparities are {mean:.2f} px in the mean; to answer that everywhere would have"
+                f" an error of {spread:.2f} px."
+            )
+        return [
+            "EPE, the end-point error, is the mean of |found - true| disparity over all known"
+            f" pixels; less is better.{on}{usual} Only EPE is tested; the other scores have"
+            " intervals without tests.",
+            "bad-1 and bad-3 are the shares of pixels that are off by more than 1 and 3 px; D1 is"
+            " KITTI's: off by more than 3 px and by more than 5 % of the truth. Seen: without"
+            " the pixels that the right view does not show.",
+        ]
+
+
 CLASSIFICATION = Metric(
     task="classification",
     key="top1",
@@ -201,7 +261,24 @@ SEGMENTATION = _Overlap(
     further_note="The share of the judged pixels that have the right class.",
     seen="What the segmenters find",
 )
-METRICS = {metric.task: metric for metric in (CLASSIFICATION, DETECTION, SEGMENTATION)}
+STEREO = _Error(
+    task="stereo",
+    key="epe",
+    title="EPE",
+    heading="End-point error",
+    further=(
+        *(("epe_seen", "EPE seen"), ("bad1", "bad-1"), ("bad3", "bad-3"), ("d1", "D1")),
+        *(("bad1_seen", "bad-1 seen"), ("bad3_seen", "bad-3 seen")),
+    ),
+    dashed=("val_epe_seen", "EPE seen"),
+    epochs=("lr", "train_loss", "val_epe", "val_epe_seen", "val_bad3", "val_d1", "seconds"),
+    command="foveate stereo compare",
+    network="stereo network",
+    unit=PIXELS,
+    lower=True,
+    units={"epe_seen": PIXELS},
+)
+METRICS = {metric.task: metric for metric in (CLASSIFICATION, DETECTION, SEGMENTATION, STEREO)}
 
 
 def metric_of(tree: Mapping[str, Any]) -> Metric:

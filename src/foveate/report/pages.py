@@ -8,7 +8,7 @@ from typing import Any
 from foveate.report.detected_page import detected_parts
 from foveate.report.explained import KIND, Explained
 from foveate.report.markdown import MARK, table
-from foveate.report.metric import metric_of
+from foveate.report.metric import Metric, metric_of
 from foveate.report.pictures import described, scores_by_seed
 from foveate.report.wording import told
 
@@ -26,12 +26,12 @@ def markdown_page(kept: Mapping[str, Any], picture: str, files: Sequence[tuple[s
         Markdown.
     """
     parts = [MARK, f"# {kept.get('title') or '{model} on {data}'.format_map(kept)}"]
-    starts, title = kept.get("starts"), metric_of(kept).title
+    starts, metric = kept.get("starts"), metric_of(kept)
     if starts:
         parts += [starts["headline"]] if starts["headline"] else []
         parts += [
             f"![{described(kept)}]({picture})",
-            *_starts(starts, title),
+            *_starts(starts, metric),
             "## After fine-tuning",
         ]
         parts += [kept["headline"]]
@@ -40,8 +40,8 @@ def markdown_page(kept: Mapping[str, Any], picture: str, files: Sequence[tuple[s
     parts.append(table(kept["columns"], kept["rows"]))
     if kept.get("legend"):
         parts.append("\n".join(f"- {line}" for line in kept["legend"]))
-    parts += detected_parts(kept["detected"], metric_of(kept)) if kept.get("detected") else []
-    parts += _against(kept.get("against"))
+    parts += detected_parts(kept["detected"], metric) if kept.get("detected") else []
+    parts += _against(kept.get("against"), metric)
     limits = [*kept.get("limits", []), *([kept["note"]] if kept.get("note") else [])]
     if limits:
         parts += ["## Limits", "\n".join(f"- {line}" for line in limits)]
@@ -88,19 +88,20 @@ def _entry(kept: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _starts(starts: Mapping[str, Any], title: str) -> list[str]:
-    parts = [f"Validation {title} % with 95 % intervals:", table(starts["columns"], starts["rows"])]
+def _starts(starts: Mapping[str, Any], metric: Metric) -> list[str]:
+    said = f"Validation {metric.title} {metric.unit.name} with 95 % intervals:"
+    parts = [said, table(starts["columns"], starts["rows"])]
     if starts["gaps"]:
         count = len(starts["gaps"]) * len(starts["epochs"])
         parts += [
-            "Difference to the base network before fine-tuning, in points, paired by seed; p-values"
-            f" two-sided, corrected by Holm's method over the {count} cells:",
+            f"Difference to the base network before fine-tuning, in {metric.unit.gaps}, paired by"
+            f" seed; p-values two-sided, corrected by Holm's method over the {count} cells:",
             table(starts["columns"], starts["gaps"]),
         ]
     return parts
 
 
-def _against(against: Mapping[str, Any] | None) -> list[str]:
+def _against(against: Mapping[str, Any] | None, metric: Metric) -> list[str]:
     if not against:
         return []
     label, rows = against["label"], against["rows"]
@@ -108,7 +109,7 @@ def _against(against: Mapping[str, Any] | None) -> list[str]:
         f"## Against {label}",
         f"{label} is the gate as published. Differences to it are paired by seed; p-values are"
         f" two-sided, corrected by Holm's method over the rows of this table.",
-        table(["", f"to {label}, points", "p (Holm)"], rows),
+        table(["", f"to {label}, {metric.unit.gaps}", "p (Holm)"], rows),
     ]
 
 

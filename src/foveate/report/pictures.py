@@ -16,6 +16,7 @@ from foveate.explain.figures import new_figure, png_bytes
 from foveate.report.metric import metric_of
 from foveate.report.reading import NONE, WIDER
 from foveate.report.statistics import estimate
+from foveate.report.unit import Unit
 
 _BLUE, _ORANGE, _GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#666666"
 LINES = (_ORANGE, _BLUE, _GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -77,7 +78,7 @@ def described(kept: Mapping[str, Any]) -> str:
 
 
 def scores_by_seed(kept: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
-    """The scores of a kept study, fractions, by label and seed."""
+    """The scores of a kept study, as they were measured, by label and seed."""
     scores: Mapping[str, Mapping[str, float]] = kept[metric_of(kept).by_seed]
     return scores
 
@@ -104,24 +105,34 @@ def _option(kept: Mapping[str, Any], label: str, word: str, turn: int = 0) -> st
 
 
 def _mean(kept: Mapping[str, Any], label: str) -> tuple[float, float]:
-    """Mean and half width in percent; NaN, which is not drawn, where one seed tells no spread."""
-    one = kept["estimates"][label]
-    return 100 * one["mean"], _half(one["half_width"])
+    """Mean and half width in the unit; NaN, which is not drawn, where one seed tells no spread."""
+    one, unit = kept["estimates"][label], _unit(kept)
+    return unit.scale * one["mean"], _half(one["half_width"], unit)
 
 
-def _half(half_width: float | None) -> float:
-    return math.nan if half_width is None else 100 * half_width
+def _half(half_width: float | None, unit: Unit) -> float:
+    return math.nan if half_width is None else unit.scale * half_width
 
 
-def _told(mean: float, half: float) -> str:
+def _unit(kept: Mapping[str, Any]) -> Unit:
+    return metric_of(kept).unit
+
+
+def _seeds(kept: Mapping[str, Any], label: str) -> list[float]:
+    """The score of every seed in the unit."""
+    return [_unit(kept).scale * value for value in scores_by_seed(kept)[label].values()]
+
+
+def _told(mean: float, half: float, unit: Unit) -> str:
     """A mean, with its half width if that is known."""
-    return f"{mean:.1f}" if math.isnan(half) else f"{mean:.1f} \N{PLUS-MINUS SIGN} {half:.1f}"
+    shown = f"{mean:.{unit.digits}f}"
+    return shown if math.isnan(half) else f"{shown} \N{PLUS-MINUS SIGN} {half:.{unit.digits}f}"
 
 
-def _ends(mean: float, half: float) -> tuple[float, float]:
+def _ends(mean: float, half: float, unit: Unit) -> tuple[float, float]:
     """The ends of an interval, as far as a score can reach."""
     known = 0.0 if math.isnan(half) else half
-    return max(0.0, mean - known), min(100.0, mean + known)
+    return unit.within(mean - known), unit.within(mean + known)
 
 
 def _plain(ax: Any, kept: Mapping[str, Any], along: str) -> None:
@@ -142,7 +153,7 @@ def _rows(kept: Mapping[str, Any]) -> Any:
     for place, label in enumerate(labels):
         mean, half = _mean(kept, label)
         color = GRAY if label in (NONE, WIDER) else _BLUE
-        seeds = [100 * value for value in scores_by_seed(kept)[label].values()]
+        seeds = _seeds(kept, label)
         ax.plot(seeds, [place] * len(seeds), "|", color=color, ms=9, alpha=0.6)
         ax.errorbar(mean, place, xerr=half, fmt="o", color=color, capsize=3, ms=5)
     _bounded(ax, kept, labels)
@@ -155,10 +166,11 @@ def _rows(kept: Mapping[str, Any]) -> Any:
 
 def _bounded(ax: Any, kept: Mapping[str, Any], labels: list[str]) -> None:
     """Show every seed and as much of the intervals as a score can reach."""
-    ends = [end for label in labels for end in _ends(*_mean(kept, label))]
-    seeds = [100 * v for label in labels for v in scores_by_seed(kept)[label].values()]
+    unit = _unit(kept)
+    ends = [end for label in labels for end in _ends(*_mean(kept, label), unit)]
+    seeds = [value for label in labels for value in _seeds(kept, label)]
     low, high = min(*ends, *seeds), max(*ends, *seeds)
-    room = 0.04 * max(high - low, 1.0)
+    room = 0.04 * max(high - low, 0.01 * unit.scale)
     ax.set_xlim(low - room, high + room)
 
 
@@ -171,12 +183,14 @@ def _sweep(kept: Mapping[str, Any]) -> Any:
     _plain(top, kept, "y")
     means, halves = zip(*(_mean(kept, label) for label in labels), strict=True)
     for label, value in values.items():
-        seeds = [100 * v for v in scores_by_seed(kept)[label].values()]
+        seeds = _seeds(kept, label)
         top.plot([value] * len(seeds), seeds, "_", color=_BLUE, ms=9, alpha=0.6)
     top.errorbar(x, means, yerr=halves, fmt="o-", color=_BLUE, capsize=3, ms=5, label="with gates")
-    ends, tops = zip(*map(_ends, means, halves), strict=True)
-    plain = kept["estimates"][NONE]["mean"] * 100
-    room = 0.06 * max(max(tops) - min(*ends, plain), 1.0)
+    unit = _unit(kept)
+    found = (_ends(mean, half, unit) for mean, half in zip(means, halves, strict=True))
+    ends, tops = zip(*found, strict=True)
+    plain, _ = _mean(kept, NONE)
+    room = 0.06 * max(max(tops) - min(*ends, plain), 0.01 * unit.scale)
     top.set_ylim(min(*ends, plain) - room, max(*tops, plain) + room)
     top.set_ylabel(metric_of(kept).axis)
     top.legend(loc="best", frameon=False)
@@ -204,6 +218,7 @@ def _grid(kept: Mapping[str, Any]) -> Any:
     """A heat map of all pairs; the gate as published has a frame."""
     pairs = [tuple(label.split("-")) for label in _gated(kept)]
     rows, columns = (list(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1))
+    unit = _unit(kept)
     cells = [[_mean(kept, f"{row}-{column}") for column in columns] for row in rows]
     figure = _blank(1.6 + 1.15 * len(columns), 1.3 + 0.62 * len(rows))
     ax = figure.subplots()
@@ -213,7 +228,9 @@ def _grid(kept: Mapping[str, Any]) -> Any:
     for i, line in enumerate(cells):
         for j, (mean, half) in enumerate(line):
             color = "white" if mean < middle else "black"
-            ax.text(j, i, _told(mean, half), ha="center", va="center", color=color, fontsize=8.5)
+            ax.text(
+                j, i, _told(mean, half, unit), ha="center", va="center", color=color, fontsize=8.5
+            )
     gate = (kept.get("against") or {}).get("label")
     if gate in _gated(kept):
         row, column = gate.split("-")
@@ -222,7 +239,7 @@ def _grid(kept: Mapping[str, Any]) -> Any:
         ax.add_patch(patches.Rectangle(corner, 1, 1, fill=False, ec=_ORANGE, lw=2.5, gid=gate))
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), rows)
-    ax.set_title(f"{metric_of(kept).axis}; none: {_told(*_mean(kept, NONE))}", fontsize=10)
+    ax.set_title(f"{metric_of(kept).axis}; none: {_told(*_mean(kept, NONE), unit)}", fontsize=10)
     first = f"{rows[0]}-{columns[0]}"
     ax.set_ylabel(_option(kept, first, rows[0]))
     ax.set_xlabel(_option(kept, first, columns[0], turn=-1))
@@ -232,18 +249,18 @@ def _grid(kept: Mapping[str, Any]) -> Any:
 
 def _starts(kept: Mapping[str, Any]) -> Any:
     """Accuracy over the epochs of fine-tuning, from the moment of insertion."""
-    starts = kept["starts"]
+    starts, unit = kept["starts"], _unit(kept)
     figure = _blank(7.2, 4.4)
     ax = figure.subplots()
     if starts["base"]:
-        base = 100 * fmean(starts["base"].values())
+        base = unit.scale * fmean(starts["base"].values())
         ax.axhline(base, color=GRAY, lw=1.2, ls="--", label="base")
     for turn, (label, by_epoch) in enumerate(starts["curves"].items()):
         color, dot = LINES[turn % len(LINES)], DOTS[turn % len(DOTS)]
         found = {int(e): estimate(list(seeds.values())) for e, seeds in by_epoch.items()}
         x = sorted(found)
-        mean = [100 * found[epoch].mean for epoch in x]
-        half = [_half(found[epoch].half_width) for epoch in x]
+        mean = [unit.scale * found[epoch].mean for epoch in x]
+        half = [_half(found[epoch].half_width, unit) for epoch in x]
         # A small step aside per line, so that intervals do not hide each other.
         aside = [epoch + 0.03 * (turn - len(starts["curves"]) / 2) for epoch in x]
         ax.errorbar(
@@ -252,7 +269,7 @@ def _starts(kept: Mapping[str, Any]) -> Any:
     last = max(int(epoch) for by_epoch in starts["curves"].values() for epoch in by_epoch)
     ax.set_xticks(range(last + 1), ["inserted", *map(str, range(1, last + 1))])
     low, high = ax.get_ylim()
-    ax.set_ylim(max(0.0, low), min(101.0, high))
+    ax.set_ylim(max(0.0, low), min(1.01 * unit.top, high))
     ax.set_xlabel("epoch of fine-tuning")
     ax.set_ylabel(f"{metric_of(kept).axis}, 95 % intervals")
     ax.grid(alpha=0.3)

@@ -31,10 +31,12 @@ def learning_curves(study: StudyRecord) -> list[tuple[str, str]]:
     Returns:
         Pairs of label and SVG; labels without a curve are left out.
     """
+    style, metric = styles(study.labels), study.metric
+    unit, scale = metric.unit, metric.unit.scale
     curves = {label: _curve(study, label) for label in study.labels}
     curves = {label: curve for label, curve in curves.items() if curve}
     values = [
-        100 * value
+        scale * value
         for curve in curves.values()
         for _, stages in curve
         for low, _, high in stages.values()
@@ -43,7 +45,6 @@ def learning_curves(study: StudyRecord) -> list[tuple[str, str]]:
     y_low, y_high = padded(values)
     last = max((epoch for curve in curves.values() for epoch, _ in curve), default=1)
     first = min((epoch for curve in curves.values() for epoch, _ in curve), default=0)
-    style, metric = styles(study.labels), study.metric
     dashed, _ = metric.dashed
     charts = []
     for label, curve in curves.items():
@@ -51,24 +52,24 @@ def learning_curves(study: StudyRecord) -> list[tuple[str, str]]:
             title=f"Learning curve of {label}",
             description=_told(label, curve, metric),
             x_range=(first, last if last > first else first + 1),
-            y_range=(max(0.0, y_low), min(100.0, y_high)),
+            y_range=(max(0.0, y_low), min(unit.top, y_high)),
             x_label="epoch",
-            y_label=f"{metric.title} %",
+            y_label=f"{metric.title} {unit.name}",
             width=340,
             height=250,
             whole=True,
         )
         if label != NONE and NONE in curves:
-            chart.line(_line(curves[NONE], metric.curve), "faint")
+            chart.line(_line(curves[NONE], metric.curve, scale), "faint")
         chart.band(
             [
-                (epoch, 100 * stages[metric.curve][0], 100 * stages[metric.curve][2])
+                (epoch, scale * stages[metric.curve][0], scale * stages[metric.curve][2])
                 for epoch, stages in curve
             ],
             style[label],
         )
-        chart.line(_line(curve, dashed), f"{style[label]} dashed")
-        chart.line(_line(curve, metric.curve), style[label])
+        chart.line(_line(curve, dashed, scale), f"{style[label]} dashed")
+        chart.line(_line(curve, metric.curve, scale), style[label])
         charts.append((label, chart.render()))
     return charts
 
@@ -91,29 +92,31 @@ def cost_charts(study: StudyRecord, rows: list[Row]) -> list[str]:
 def _cost_chart(
     rows: list[Row], style: dict[str, str], key: str, unit: float, x_label: str, title: str
 ) -> str:
-    places = {}
+    places, told = {}, rows[0].metric.unit
     for row in rows:
         score = row.score
         if score is None:
             continue
-        x, y = row.costs[key] / unit, 100 * score.mean
+        x, y = row.costs[key] / unit, told.scale * score.mean
         # With two seeds an interval can reach past what a score can be; the chart does not.
-        down = max(0.0, 100 * (score.low if score.low is not None else score.mean))
-        up = min(100.0, 100 * (score.high if score.high is not None else score.mean))
+        down = told.within(told.scale * (score.low if score.low is not None else score.mean))
+        up = told.within(told.scale * (score.high if score.high is not None else score.mean))
         low = (row.costs.get(f"{key}_low") or row.costs[key]) / unit
         high = (row.costs.get(f"{key}_high") or row.costs[key]) / unit
         places[row.label] = (x, y, down, up, low, high)
     y_low, y_high = padded([v for _, _, down, up, _, _ in places.values() for v in (down, up)])
     y_high += 0.1 * (y_high - y_low)  # Room for the words above the bars.
     x_low, x_high = padded([v for *_, low, high in places.values() for v in (low, high)], 0.12)
-    said = "; ".join(f"{label}: {x:.3g}, {y:.1f} %" for label, (x, y, *_) in places.items())
+    said = "; ".join(
+        f"{label}: {x:.3g}, {y:.{told.digits}f} {told.name}" for label, (x, y, *_) in places.items()
+    )
     chart = Chart(
         title=title,
         description=f"{x_label}, {rows[0].metric.title}: {said}",
         x_range=(x_low, x_high),
         y_range=(y_low, y_high),
         x_label=x_label,
-        y_label=f"{rows[0].metric.title} %",
+        y_label=f"{rows[0].metric.title} {told.name}",
     )
     for label, (x, y, down, up, low, high) in places.items():
         chart.error_bar((x, down), (x, up), style[label])
@@ -148,12 +151,14 @@ def _curve(study: StudyRecord, label: str) -> list[tuple[int, _Stages]]:
     return curve
 
 
-def _line(curve: list[tuple[int, _Stages]], key: str) -> list[tuple[float, float]]:
-    return [(epoch, 100 * stages[key][1]) for epoch, stages in curve]
+def _line(curve: list[tuple[int, _Stages]], key: str, scale: float) -> list[tuple[float, float]]:
+    return [(epoch, scale * stages[key][1]) for epoch, stages in curve]
 
 
 def _told(label: str, curve: list[tuple[int, _Stages]], metric: Metric) -> str:
     epoch, stages = curve[-1]
-    key, name = metric.dashed
-    beside, val = 100 * stages[key][1], 100 * stages[metric.curve][1]
-    return f"At epoch {epoch} {label} has {beside:.1f} % in {name} and {val:.1f} % in validation"
+    (key, name), unit = metric.dashed, metric.unit
+    beside, val = (
+        f"{unit.scale * stages[one][1]:.{unit.digits}f} {unit.name}" for one in (key, metric.curve)
+    )
+    return f"At epoch {epoch} {label} has {beside} in {name} and {val} in validation"

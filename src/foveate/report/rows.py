@@ -85,7 +85,7 @@ def rows_of(study: StudyRecord) -> list[Row]:
                 p_none=p_none.get(label),
                 against_wider=to_wider.get(label),
                 p_wider=p_wider.get(label),
-                verdict=_verdict(label, len(values), against, p_none.get(label)),
+                verdict=_verdict(study.metric, label, len(values), against, p_none.get(label)),
                 metric=study.metric,
                 further=_further(study, label),
                 further_gaps=_further_gaps(study, label),
@@ -94,7 +94,9 @@ def rows_of(study: StudyRecord) -> list[Row]:
     return rows
 
 
-def _verdict(label: str, runs: int, against: Comparison | None, p: float | None) -> str:
+def _verdict(
+    metric: Metric, label: str, runs: int, against: Comparison | None, p: float | None
+) -> str:
     if runs == 0:
         return "not run"
     if label == NONE:
@@ -105,7 +107,7 @@ def _verdict(label: str, runs: int, against: Comparison | None, p: float | None)
         return f"not tested: {against.why_untested}"
     if p >= LEVEL:
         return SAME
-    return BETTER if against.difference.mean > 0 else WORSE
+    return BETTER if metric.is_better(against.difference.mean) else WORSE
 
 
 def _further(study: StudyRecord, label: str) -> dict[str, Estimate]:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from foveate.core import require
+from foveate.report.metric import Metric
 from foveate.report.reading import NONE, StudyRecord, read_study
 from foveate.report.statistics import LEVEL, Comparison, compare, estimate, holm
 from foveate.report.table import gap_text, p_text, score_text
+from foveate.report.unit import Unit
 from foveate.report.wording import join
 
 BASE = "base"
@@ -46,12 +48,18 @@ def starts_of(study: StudyRecord) -> dict[str, Any] | None:
     keys = {f"{label} {epoch}": one for (label, epoch), one in compared.items()}
     corrected = holm({key: one.p for key, one in keys.items() if one})
     heads = ["right after insertion" if epoch == 0 else f"epoch {epoch}" for epoch in epochs]
-    rows = [[BASE, _mean(base), *[""] * (len(epochs) - 1)]] if base else []
-    rows += [[label, *(_mean(c.get(epoch, {})) for epoch in epochs)] for label, c in curves.items()]
+    unit = study.metric.unit
+    rows = [[BASE, _mean(base, unit), *[""] * (len(epochs) - 1)]] if base else []
+    rows += [
+        [label, *(_mean(c.get(epoch, {}), unit) for epoch in epochs)] for label, c in curves.items()
+    ]
     gaps = [
         [
             label,
-            *(_gap(compared[label, epoch], corrected.get(f"{label} {epoch}")) for epoch in epochs),
+            *(
+                _gap(compared[label, epoch], corrected.get(f"{label} {epoch}"), unit)
+                for epoch in epochs
+            ),
         ]
         for label in curves
     ]
@@ -60,7 +68,9 @@ def starts_of(study: StudyRecord) -> dict[str, Any] | None:
         "columns": ["start", *heads],
         "rows": rows,
         "gaps": gaps if base else [],
-        "headline": _headline(compared, corrected, epochs, list(curves)) if base else "",
+        "headline": _headline(study.metric, compared, corrected, epochs, list(curves))
+        if base
+        else "",
         "curves": {
             label: {str(e): _keyed(seeds) for e, seeds in by_epoch.items()}
             for label, by_epoch in curves.items()
@@ -82,7 +92,10 @@ def terminal_starts(study: StudyRecord) -> list[Any]:
             f"Right after insertion and later: validation {study.metric.title}, 95 % intervals",
             found["rows"],
         ),
-        ("To the base network before fine-tuning, points, paired by seed", found["gaps"]),
+        (
+            f"To the base network before fine-tuning, {study.metric.unit.gaps}, paired by seed",
+            found["gaps"],
+        ),
     ):
         one = rich.Table(title=title, title_justify="left", title_style="bold", box=simple)
         for number, head in enumerate(found["columns"]):
@@ -118,16 +131,17 @@ def _keyed(by_seed: Mapping[int, float]) -> dict[str, float]:
     return {str(seed): value for seed, value in by_seed.items()}
 
 
-def _mean(by_seed: Mapping[int, float]) -> str:
-    return score_text(estimate(list(by_seed.values())) if by_seed else None)
+def _mean(by_seed: Mapping[int, float], unit: Unit) -> str:
+    return score_text(estimate(list(by_seed.values())) if by_seed else None, unit)
 
 
-def _gap(against: Comparison | None, p: float | None) -> str:
+def _gap(against: Comparison | None, p: float | None, unit: Unit) -> str:
     tested = f", p {p_text(p)}" if p is not None else ""
-    return f"{gap_text(against)}{tested}"
+    return f"{gap_text(against, unit)}{tested}"
 
 
 def _headline(
+    metric: Metric,
     compared: Mapping[tuple[str, int], Comparison | None],
     corrected: Mapping[str, float | None],
     epochs: list[int],
@@ -142,7 +156,8 @@ def _headline(
         when = f"After epoch {epoch}" if epoch else "Right after insertion"
         groups: dict[str, list[str]] = {}
         for label in labels:
-            verdict = _verdict(compared[label, epoch], corrected.get(f"{label} {epoch}"))
+            p = corrected.get(f"{label} {epoch}")
+            verdict = _verdict(metric, compared[label, epoch], p)
             groups.setdefault(verdict, []).append(label)
         told = _VERDICTS if epoch in (0, epochs[-1]) else (_BELOW, _ABOVE)
         parts = [f"{verdict}: {join(groups[verdict])}" for verdict in told if verdict in groups]
@@ -157,7 +172,7 @@ _SAME, _UNTESTED = "not significantly different", "not tested"
 _VERDICTS = (_EQUAL, _BELOW, _ABOVE, _SAME, _UNTESTED)
 
 
-def _verdict(against: Comparison | None, p: float | None) -> str:
+def _verdict(metric: Metric, against: Comparison | None, p: float | None) -> str:
     if against is None:
         return _UNTESTED
     gap = against.difference
@@ -167,4 +182,4 @@ def _verdict(against: Comparison | None, p: float | None) -> str:
         return _UNTESTED
     if p >= LEVEL:
         return _SAME
-    return _ABOVE if gap.mean > 0 else _BELOW
+    return _ABOVE if metric.is_better(gap.mean) else _BELOW

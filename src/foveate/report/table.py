@@ -13,6 +13,7 @@ from foveate.report.metric import CLASSIFICATION, Metric
 from foveate.report.reading import NONE
 from foveate.report.rows import Row
 from foveate.report.statistics import LEVEL, Comparison, Estimate
+from foveate.report.unit import PERCENT, Unit
 
 ABSENT = "-"
 Value = int | float | str | None
@@ -45,7 +46,8 @@ def _against_wider(row: Row) -> str:
         return f"not tested: {against.why_untested}"
     if p >= LEVEL:
         return "not significantly different from wider"
-    return "better than wider" if against.difference.mean > 0 else "worse than wider"
+    better = row.metric.is_better(against.difference.mean)
+    return "better than wider" if better else "worse than wider"
 
 
 def csv_text(rows: list[Row]) -> str:
@@ -91,8 +93,7 @@ def _scores(row: Row) -> list[tuple[str, Estimate | None]]:
 
 def points(value: float, sign: bool = False) -> str:
     """A fraction in percentage points with two digits, with a true minus sign."""
-    text = f"{100 * value:+.2f}" if sign else f"{100 * value:.2f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return PERCENT.of(value, sign)
 
 
 def _count(row: Row, key: str, unit: float, digits: int) -> str:
@@ -126,23 +127,23 @@ def _ratio(key: str) -> Callable[[Row], str]:
     return text
 
 
-def score_text(score: Estimate | None) -> str:
-    """A mean score in percent with the half width of its interval."""
+def score_text(score: Estimate | None, unit: Unit = PERCENT) -> str:
+    """A mean score in its unit with the half width of its interval."""
     if score is None:
         return ABSENT
-    half, mean = score.half_width, points(score.mean)
-    return mean if half is None else f"{mean} \N{PLUS-MINUS SIGN} {points(half)}"
+    half, mean = score.half_width, unit.of(score.mean)
+    return mean if half is None else f"{mean} \N{PLUS-MINUS SIGN} {unit.of(half)}"
 
 
-def gap_text(against: Comparison | None) -> str:
-    """A mean difference in points with the ends of its interval."""
+def gap_text(against: Comparison | None, unit: Unit = PERCENT) -> str:
+    """A mean difference in its unit with the ends of its interval."""
     if against is None:
         return ABSENT
     gap = against.difference
-    mean = points(gap.mean, sign=True)
+    mean = unit.of(gap.mean, sign=True)
     if gap.low is None or gap.high is None:
         return mean
-    return f"{mean} [{points(gap.low, sign=True)}, {points(gap.high, sign=True)}]"
+    return f"{mean} [{unit.of(gap.low, sign=True)}, {unit.of(gap.high, sign=True)}]"
 
 
 def p_text(value: float | None) -> str:
@@ -168,18 +169,26 @@ def columns(table: str, metric: Metric = CLASSIFICATION) -> list[Column]:
 
 
 def _columns(metric: Metric) -> list[Column]:
+    unit, units = metric.unit, {key: metric.unit_of(key) for key, _ in metric.further}
+    gaps = {key: "" if one == PERCENT else f", {one.gaps}" for key, one in units.items()}
     return [
         Column("attention", lambda row: row.name, "all", words=True),
         Column("runs", _runs, "accuracy"),
-        Column(f"{metric.title} %", lambda row: score_text(row.score), "accuracy"),
-        Column("to none, points", lambda row: gap_text(row.against_none), "accuracy"),
+        Column(f"{metric.title} {unit.name}", lambda row: score_text(row.score, unit), "accuracy"),
+        Column(f"to none, {unit.gaps}", lambda row: gap_text(row.against_none, unit), "accuracy"),
         Column("p (Holm)", lambda row: p_text(row.p_none), "accuracy"),
         Column("verdict", lambda row: row.verdict, "accuracy", words=True, wide=True),
-        Column("to wider, points", lambda row: gap_text(row.against_wider), "control"),
+        Column(f"to wider, {unit.gaps}", lambda row: gap_text(row.against_wider, unit), "control"),
         Column("p (Holm)", lambda row: p_text(row.p_wider), "control"),
         Column("verdict", lambda row: _against_wider(row), "control", words=True),
-        *(Column(f"{title} %", _further(key), "further") for key, title in metric.further),
-        *(Column(title, _further_gap(key), "gaps") for key, title in metric.further),
+        *(
+            Column(f"{title} {units[key].name}", _further(key, units[key]), "further")
+            for key, title in metric.further
+        ),
+        *(
+            Column(f"{title}{gaps[key]}", _further_gap(key, units[key]), "gaps")
+            for key, title in metric.further
+        ),
         Column("params, M", _params, "cost"),
         Column("MACs, G", _macs, "cost"),
         Column("published convention, M / G", _published, "cost", wide=True),
@@ -188,12 +197,12 @@ def _columns(metric: Metric) -> list[Column]:
     ]
 
 
-def _further(key: str) -> Callable[[Row], str]:
-    return lambda row: score_text(row.further.get(key))
+def _further(key: str, unit: Unit) -> Callable[[Row], str]:
+    return lambda row: score_text(row.further.get(key), unit)
 
 
-def _further_gap(key: str) -> Callable[[Row], str]:
-    return lambda row: gap_text(row.further_gaps.get(key))
+def _further_gap(key: str, unit: Unit) -> Callable[[Row], str]:
+    return lambda row: gap_text(row.further_gaps.get(key), unit)
 
 
 def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from foveate.report.metric import CLASSIFICATION
 from foveate.report.reading import NONE, WIDER, StudyRecord, find_key, variants_of
 from foveate.report.rows import BETTER, SAME, WORSE, Row
-from foveate.report.table import points
 
 
 def headline(rows: list[Row], classes: int | None = None) -> str:
@@ -21,7 +21,8 @@ def headline(rows: list[Row], classes: int | None = None) -> str:
     """
     said = _outcome(rows)
     tops = [row.score.mean for row in rows if row.score]
-    doubt = rows[0].metric.unlearned(max(tops), classes) if tops else ""
+    metric = rows[0].metric if rows else CLASSIFICATION
+    doubt = metric.unlearned(metric.best(tops), classes) if tops else ""
     return f"{said} {doubt}".rstrip()
 
 
@@ -60,8 +61,9 @@ def resolution(attentions: list[Row]) -> str:
     ]
     if not halves:
         return ""
-    low, high = points(min(halves)), points(max(halves))
-    size = f"{low} points" if low == high else f"{low} to {high} points, by attention,"
+    unit = attentions[0].metric.unit
+    low, high = unit.of(min(halves)), unit.of(max(halves))
+    size = f"{low} {unit.gaps}" if low == high else f"{low} to {high} {unit.gaps}, by attention,"
     seeds = _most_pairs(attentions)
     return f"With {seeds} seeds a difference under {size} cannot be told from noise."
 
@@ -98,7 +100,7 @@ def limits(study: StudyRecord, rows: list[Row]) -> list[str]:
             " number of variants compared with none. Intervals are not corrected: one may leave 0"
             " out although its corrected p-value is not significant."
         )
-    perfect = [row.label for row in rows if row.score and row.score.mean == 1]
+    perfect = [row.label for row in rows if row.score and study.metric.is_perfect(row.score.mean)]
     if perfect:
         said.append(study.metric.perfect(join(perfect)))
     said += study.metric.measured(measured_by(study))

@@ -18,6 +18,7 @@ COMMANDS = {
     "classification": "foveate train, evaluate, compare and explain",
     "detection": "foveate detect train, evaluate, predict and compare",
     "segmentation": "foveate segment train, evaluate, predict and compare",
+    "stereo": "foveate stereo train, evaluate, predict and compare",
 }
 """What works on the recipes, runs and studies of each task."""
 

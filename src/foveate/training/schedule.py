@@ -8,6 +8,9 @@ from typing import Any
 
 from foveate.training.recipe import TrainSection
 
+LOWER = ("val_loss", "val_epe")
+"""Monitored values of which less is better."""
+
 
 def lr_factor(
     train: TrainSection, step: int, steps_per_epoch: int, history: Sequence[float] = ()
@@ -105,4 +108,4 @@ def is_better(train: TrainSection, value: float, best: float) -> bool:
     """Tell whether a monitored value beats the best so far; NaN never does."""
     if math.isnan(best):
         return not math.isnan(value)
-    return value < best if train.monitor == "val_loss" else value > best
+    return value < best if train.monitor in LOWER else value > best
