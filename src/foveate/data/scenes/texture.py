@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -32,13 +33,19 @@ def muted_color(draws: NDArray[np.float64]) -> tuple[float, float, float]:
     return colorsys.hsv_to_rgb(hue, 0.08 + 0.25 * saturation, 0.28 + 0.4 * value)
 
 
-def paint_texture(rng: np.random.Generator, size: int, contrast: float) -> Plane:
+def paint_texture(
+    rng: np.random.Generator,
+    size: int,
+    contrast: float,
+    octaves: Sequence[tuple[int, float]] = _OCTAVES,
+) -> Plane:
     """Paint a background.
 
     Args:
         rng: Source of the draws; only ``random`` is called, whose stream numpy keeps stable.
         size: Side in pixels.
         contrast: 0 gives one flat color, 1 the full texture.
+        octaves: Knots along a side, and weight, of each layer of the noise.
 
     Returns:
         (3, size, size) float32 in [0, 1].
@@ -50,7 +57,7 @@ def paint_texture(rng: np.random.Generator, size: int, contrast: float) -> Plane
     )
     second = np.asarray(muted_color(near), dtype=np.float32)
     mix = np.full((size, size), -0.1, dtype=np.float32)
-    for cells, weight in _OCTAVES:
+    for cells, weight in octaves:
         matrix = _enlarge(cells, size)
         mix += np.float32(weight) * (
             matrix @ rng.random((cells, cells), dtype=np.float32) @ matrix.T
