@@ -38,6 +38,7 @@ LOADERS = {
     "model": "foveate.load",
     "detector": "foveate.detection.load_detector",
     "segmenter": "foveate.segmentation.load_segmenter",
+    "stereo": "foveate.stereo.load_stereo",
 }
 """What loads each kind of model that a folder may hold."""
 

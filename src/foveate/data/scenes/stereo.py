@@ -179,7 +179,7 @@ class StereoScenes(StereoDataset):
 
 def _texture(rng: np.random.Generator, side: int, contrast: float) -> Plane:
     """Noise down to a few pixels, of which every place looks different from its neighbors."""
-    octaves = [(max(2, round(side / pixels)), 0.3) for pixels in (24, 10, 5, 3)]
+    octaves = [(max(2, round(side / pixels)), 0.3) for pixels in (24, 12, 7, 4)]
     return paint_texture(rng, side, contrast, octaves)
 
 

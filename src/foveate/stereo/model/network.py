@@ -125,7 +125,9 @@ class StereoNet(nn.Module):
         Returns:
             (N, h, w, w / 2**l) float32 for each level.
         """
-        volume = row_correlation(self.describe(here), self.describe(there))
+        # Without its mean over the view, a feature is alike only where the views are.
+        left, right = (functional.instance_norm(self.describe(one)) for one in (here, there))
+        volume = row_correlation(left, right)
         levels = pooled(volume, self.options.correlation_levels)
         missing = self.options.correlation_levels - len(levels)
         return [*levels, *(torch.zeros_like(volume[..., :1]) for _ in range(missing))]
