@@ -31,6 +31,32 @@ def row_correlation(left: Tensor, right: Tensor) -> Tensor:
     return rows @ columns.transpose(2, 3) / left.shape[1] ** 0.5
 
 
+def first_guess(volume: Tensor) -> Tensor:
+    """Guess the disparity from correlations alone: the mean over matches that lie to the left.
+
+    Each match weighs by the softmax of its correlation. It is where the recurrence begins; since
+    the loss sees it too, features learn to match from the first step of training on.
+
+    Source: Xu et al., IGEV-Stereo, arXiv:2303.06615, section 3.3 (there of a filtered volume).
+
+    Args:
+        volume: (N, H, W, W).
+
+    Returns:
+        (N, 1, H, W) in cells, 0 or more.
+
+    Example:
+        >>> sure = 50 * torch.eye(4).roll(-1, 1).reshape(1, 1, 4, 4)
+        >>> first_guess(sure.roll(-1, 3))[0, 0, 0].round().tolist()
+        [0.0, 0.0, 2.0, 2.0]
+    """
+    width = volume.shape[-1]
+    places = torch.arange(width, dtype=volume.dtype, device=volume.device)
+    gaps = places[:, None] - places
+    shares = volume.masked_fill(gaps < 0, -torch.inf).softmax(dim=3)
+    return (shares * gaps).sum(dim=3)[:, None]
+
+
 def pooled(volume: Tensor, levels: int) -> list[Tensor]:
     """Halve the columns of the right view level by level, by means of two; an odd one is left out.
 

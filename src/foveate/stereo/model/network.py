@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from foveate.core import check_positive_int, expected
 from foveate.models.pyramid import Pyramid
-from foveate.stereo.model.correlation import lookup, pooled, row_correlation
+from foveate.stereo.model.correlation import first_guess, lookup, pooled, row_correlation
 from foveate.stereo.model.options import HeadOptions
 from foveate.stereo.model.update import Update
-from foveate.stereo.model.upsampling import convex_upsample
+from foveate.stereo.model.upsampling import convex_upsample, enlarged
 
 MULTIPLE = 32
 """Sides are filled up to multiples of it, to the right and below, by repeating the border."""
@@ -23,9 +23,9 @@ MULTIPLE = 32
 class StereoNet(nn.Module):
     """Finds the disparity of the left view, step by step.
 
-    Both views run through one backbone; the finest map of its pyramid is correlated row by row, a
-    recurrent unit reads the correlations around the present match, corrects it, and says how the
-    coarse map becomes a fine one.
+    Both views run through one backbone; the finest map of its pyramid is correlated row by row,
+    which gives a first guess; a recurrent unit reads the correlations around the present match,
+    corrects it, and says how the coarse map becomes a fine one.
 
     Args:
         pyramid: On the backbone.
@@ -36,14 +36,16 @@ class StereoNet(nn.Module):
 
     Shape:
         - left, right: (N, 3, H, W) in [0, 1]
-        - output: (N, H, W) in pixels of the left view; in training a list of them, one a step
+        - output: (N, H, W) in pixels of the left view; in training a list: the first guess, and
+          one of every step
 
     Raises:
         ValueError: If the views differ in size.
 
     Source:
         Lipson, Teed and Deng, RAFT-Stereo, arXiv:2109.07547, with one recurrent unit on one
-        resolution, and features and context from one shared backbone.
+        resolution, features and context from one shared backbone, and the first guess of
+        IGEV-Stereo, arXiv:2303.06615, in the place of 0.
     """
 
     def __init__(
@@ -58,6 +60,10 @@ class StereoNet(nn.Module):
         self.foveate_stereo = spec
         self.options = options
         self.pyramid = pyramid
+        # Only the finest map is looked at: what smooths the others would never learn.
+        blocks = pyramid.fpn.layer_blocks
+        for place in range(1, len(blocks)):
+            blocks[place] = nn.Identity()
         self.factor = pyramid.strides[0]
         width = pyramid.out_channels
         self.describe = nn.Conv2d(width, options.features, 3, padding=1)
@@ -79,7 +85,7 @@ class StereoNet(nn.Module):
     def forward(
         self, left: Tensor, right: Tensor, iterations: int | None = None
     ) -> Tensor | list[Tensor]:
-        """Return the disparity, in training that of every step.
+        """Return the disparity, in training the first guess and that of every step.
 
         Args:
             left: (N, 3, H, W) in [0, 1].
@@ -95,9 +101,9 @@ class StereoNet(nn.Module):
         levels = self.correlate(here, there)
         state, context = self.recall(here).split([self.options.hidden, self.options.context], 1)
         state, context = state.tanh(), context.relu()
-        disparity = torch.zeros_like(here[:, :1], dtype=torch.float32)
         height, width = left.shape[2:]
-        found = []
+        disparity = first_guess(levels[0])
+        found = [enlarged(disparity, self.factor)[:, :height, :width]]
         for step in range(steps):
             # Each step learns to correct what it is given, not to have been given something else.
             disparity = disparity.detach()

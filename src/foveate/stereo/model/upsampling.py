@@ -10,6 +10,20 @@ from torch import Tensor
 from torch.nn import functional
 
 
+def enlarged(disparity: Tensor, factor: int) -> Tensor:
+    """Enlarge a map without weights, linearly between the centers of cells.
+
+    Args:
+        disparity: (N, 1, h, w) in cells.
+        factor: How many fine pixels a cell is wide.
+
+    Returns:
+        (N, h * factor, w * factor) in pixels.
+    """
+    fine = functional.interpolate(disparity * factor, scale_factor=factor, mode="bilinear")
+    return fine[:, 0]
+
+
 def convex_upsample(disparity: Tensor, weights: Tensor, factor: int) -> Tensor:
     """Enlarge a map: every fine pixel is a convex sum of the 3 x 3 cells around its own.
 
