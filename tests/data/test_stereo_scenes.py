@@ -1,6 +1,7 @@
 """Generated pairs: what is at x in the left view is at x - disparity in the right one."""
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_no_layer_cuts_another_and_none_reaches_the_largest_disparity():
                 near = layer.is_near(*np.broadcast_arrays(y, x))
                 planes.append(layer.disparity_at(y, x)[near])
             assert planes[0].min() >= -1e-9
-            for far, close in zip(planes, planes[1:], strict=False):
+            for far, close in pairwise(planes):
                 if len(close) and len(far):
                     assert far.max() <= close.min() + 1e-9
             assert max(plane.max(initial=0) for plane in planes) < 16

@@ -22,7 +22,8 @@ def detected_parts(found: Mapping[str, Any], metric: Metric) -> list[str]:
     further, gaps, classes = found["further"], found["gaps"], found["classes"]
     parts = [f"## {metric.further_title}", table(further["columns"], further["rows"])]
     if gaps["rows"]:
-        said = "Difference to none, in points, paired by seed, with 95 % intervals and no tests:"
+        said = f"Difference to none, in {metric.gaps}, paired by seed, with 95 % intervals and no"
+        said = f"{said} tests:"
         parts += [said, table(gaps["columns"], gaps["rows"])]
     if found.get("plot"):
         parts += ["## Precision over recall", picture(IN_WORDS, found["plot"])]

@@ -76,6 +76,11 @@ class Metric:
         """Where better scores lie in a chart."""
         return "Down" if self.lower else "Up"
 
+    @property
+    def gaps(self) -> str:
+        """What differences of the further scores are in, where their heads say nothing else."""
+        return f"{PERCENT.long}, or in what a head says" if self.units else PERCENT.long
+
     def unit_of(self, key: str) -> Unit:
         """The unit of a further score."""
         return self.units.get(key, PERCENT)
@@ -274,6 +279,10 @@ STEREO = _Error(
     epochs=("lr", "train_loss", "val_epe", "val_epe_seen", "val_bad3", "val_d1", "seconds"),
     command="foveate stereo compare",
     network="stereo network",
+    further_title="By size of the error, and where both views see",
+    further_note="Shares of pixels that are off by more than 1 and 3 px, and by KITTI's D1; seen:"
+    " without the pixels that the right view does not show.",
+    seen="What the stereo networks find",
     unit=PIXELS,
     lower=True,
     units={"epe_seen": PIXELS},

@@ -56,7 +56,7 @@ def test_a_known_shift_is_found(cells, monkeypatch):
     with torch.no_grad():
         guess = net(torch.rand(1, 3, 30, 61), torch.rand(1, 3, 30, 61))
         # From 0 on, whole cells are found exactly.
-        monkeypatch.setattr(network, "first_guess", lambda volume: torch.zeros(1, 1, 8, 16))
+        monkeypatch.setattr(network, "first_guess", lambda volume, reach: torch.zeros(1, 1, 8, 16))
         found = net(torch.rand(1, 3, 30, 61), torch.rand(1, 3, 30, 61))
     near = (guess - cells * net.factor)[:, :, (cells + 1) * net.factor :]
     assert near.abs().median() < 1

@@ -55,12 +55,13 @@ def test_the_lookup_peaks_at_the_true_disparity():
 
 def test_the_first_guess_is_a_mean_over_matches_to_the_left():
     volume = torch.randn(1, 2, 5, 5, dtype=torch.float64)
-    found = first_guess(volume)
+    found = first_guess(volume, reach=3)
     wanted = torch.zeros(1, 1, 2, 5, dtype=torch.float64)
     for i in range(2):
         for j in range(5):
-            weights = [float(volume[0, i, j, k].exp()) for k in range(j + 1)]
-            total = sum(weight * (j - k) for k, weight in enumerate(weights))
+            weights = [float(volume[0, i, j, k].exp()) for k in range(j + 1) if j - k <= 3]
+            gaps = [j - k for k in range(j + 1) if j - k <= 3]
+            total = sum(weight * gap for weight, gap in zip(weights, gaps, strict=True))
             wanted[0, 0, i, j] = total / sum(weights)
     assert_same(found, wanted)
 

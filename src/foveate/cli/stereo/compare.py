@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from foveate.cli import _asked as asked
 
 
+@asked.compares
 def compare(
     data: Annotated[
         str | None,
         typer.Argument(help="As `foveate stereo train --data`; by default the recipe's."),
     ] = None,
-    recipe: asked.RecipeBase = None,
-    model: asked.Backbone = None,
-    attentions: asked.Attentions = "none,das,cca,dra",
-    seeds: asked.Seeds = "3",
-    epochs: asked.Epochs = None,
     size: Annotated[int | None, typer.Option(min=24, help="Rows in pixels.")] = None,
     width: Annotated[int | None, typer.Option(min=24, help="Columns in pixels.")] = None,
-    batch_size: asked.BatchSize = None,
-    lr: asked.Rate = None,
-    limit_train: asked.LimitTrain = None,
-    limit_val: asked.LimitVal = None,
-    where: asked.Where = None,
-    start: asked.StartHow = None,
-    pretrained: asked.Pretrained = None,
-    option: asked.OptionOf = None,
-    variant: asked.VariantOf = None,
-    change: asked.Change = None,
-    out: asked.StudyOut = None,
-    resume: asked.GoOn = True,
-    remeasure: asked.Remeasure = False,
-    images: asked.Pictures = 6,
-    quiet: asked.Quiet = False,
+    **given: Any,
 ) -> None:
     """Train stereo networks with one recipe and the same seeds; write a table and an HTML report.
 
@@ -45,22 +27,16 @@ def compare(
         foveate stereo compare scenes --attentions none,das,cca,dra --seeds 3
         foveate stereo compare data/pairs --recipe recipes/stereo/pairs-resnet18.toml
     """
-    given = locals().copy()
+    from foveate import stereo as of
     from foveate.cli._comparing import Comparing, run_comparison
-    from foveate.stereo import (
-        StereoRecipe,
-        default_stereo_recipe,
-        default_stereo_study,
-        draw_disparities,
-        run_stereo_study,
-    )
 
     task = Comparing(
-        "stereo",
-        StereoRecipe,
-        default_stereo_recipe,
-        default_stereo_study,
-        run_stereo_study,
-        draw_disparities,
+        name="stereo",
+        kind=of.StereoRecipe,
+        recipe=of.default_stereo_recipe,
+        study=of.default_stereo_study,
+        run=of.run_stereo_study,
+        draw=of.draw_disparities,
     )
+    given |= {"data": data, "size": size}
     run_comparison(task, given, **{"data.width": width})

@@ -159,7 +159,7 @@ class StereoScenes(StereoDataset):
 
     def _piece(self, rng: np.random.Generator, place: int) -> Layer:
         asked, draws = self.options, rng.random(9).tolist()
-        radius = self.size * (0.1 + 0.2 * draws[0])
+        radius = self.size * (0.12 + 0.28 * draws[0])
         band = asked.max_disparity * (1 - _NEAR) / asked.pieces
         middle = asked.max_disparity * _NEAR + band * (place + 0.5)
         # A slant takes up as much of the band as it changes over the shape, the rest is free.

@@ -31,7 +31,7 @@ def row_correlation(left: Tensor, right: Tensor) -> Tensor:
     return rows @ columns.transpose(2, 3) / left.shape[1] ** 0.5
 
 
-def first_guess(volume: Tensor) -> Tensor:
+def first_guess(volume: Tensor, reach: int) -> Tensor:
     """Guess the disparity from correlations alone: the mean over matches that lie to the left.
 
     Each match weighs by the softmax of its correlation. It is where the recurrence begins; since
@@ -41,19 +41,20 @@ def first_guess(volume: Tensor) -> Tensor:
 
     Args:
         volume: (N, H, W, W).
+        reach: The largest disparity that is looked at, in cells.
 
     Returns:
-        (N, 1, H, W) in cells, 0 or more.
+        (N, 1, H, W) in cells, from 0 to ``reach``.
 
     Example:
         >>> sure = 50 * torch.eye(4).roll(-1, 1).reshape(1, 1, 4, 4)
-        >>> first_guess(sure.roll(-1, 3))[0, 0, 0].round().tolist()
+        >>> first_guess(sure.roll(-1, 3), reach=3)[0, 0, 0].round().tolist()
         [0.0, 0.0, 2.0, 2.0]
     """
     width = volume.shape[-1]
     places = torch.arange(width, dtype=volume.dtype, device=volume.device)
     gaps = places[:, None] - places
-    shares = volume.masked_fill(gaps < 0, -torch.inf).softmax(dim=3)
+    shares = volume.masked_fill((gaps < 0) | (gaps > reach), -torch.inf).softmax(dim=3)
     return (shares * gaps).sum(dim=3)[:, None]
 
 

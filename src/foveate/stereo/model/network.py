@@ -102,7 +102,7 @@ class StereoNet(nn.Module):
         state, context = self.recall(here).split([self.options.hidden, self.options.context], 1)
         state, context = state.tanh(), context.relu()
         height, width = left.shape[2:]
-        disparity = first_guess(levels[0])
+        disparity = first_guess(levels[0], self.options.reach)
         found = [enlarged(disparity, self.factor)[:, :height, :width]]
         for step in range(steps):
             # Each step learns to correct what it is given, not to have been given something else.

@@ -24,6 +24,8 @@ class HeadOptions:
         context: Channels of what the left view adds to every step.
         correlation_levels: Of the pyramid of correlations.
         radius: Of what is looked up, in cells of each of its levels.
+        reach: The largest disparity that the first guess looks at, in cells; the steps after it
+            go beyond.
         iterations: Steps in training.
 
     Raises:
@@ -38,6 +40,7 @@ class HeadOptions:
     context: int = 128
     correlation_levels: int = 4
     radius: int = 4
+    reach: int = 48
     iterations: int = 12
 
     def __post_init__(self) -> None:
@@ -67,6 +70,7 @@ PRESETS = {
         context=32,
         correlation_levels=2,
         radius=3,
+        reach=8,
         iterations=5,
     ),
 }
