@@ -68,8 +68,9 @@ class Layer:
         if self.shape is None:
             return np.ones(y.shape, dtype=np.bool_)
         reach = reach_of(self.radius)
-        found: NDArray[np.bool_] = np.abs(x - self.center[1]) < reach
-        return found & (np.abs(y - self.center[0]) < reach)
+        across: NDArray[np.bool_] = np.abs(x - self.center[1]) < reach
+        down: NDArray[np.bool_] = np.abs(y - self.center[0]) < reach
+        return np.logical_and(across, down)
 
     def cover(self, y: Plane, x: Plane) -> Plane:
         """Return by how much the layer covers pixels at positions of the left view, in [0, 1]."""
@@ -150,6 +151,6 @@ def disparity_of(
 def _shows(layer: Layer, y: Plane, x: Plane) -> NDArray[np.bool_]:
     """Whether a layer covers positions of the left view enough to be what they show."""
     near = layer.is_near(y, x)
-    seen = near.copy()
+    seen: NDArray[np.bool_] = np.zeros(y.shape, dtype=np.bool_)
     seen[near] = layer.cover(y[near], x[near]) >= VISIBLE
     return seen

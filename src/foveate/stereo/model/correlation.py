@@ -5,6 +5,7 @@ Source: Lipson, Teed and Deng, RAFT-Stereo, arXiv:2109.07547, section 3.2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -28,7 +29,8 @@ def row_correlation(left: Tensor, right: Tensor) -> Tensor:
         [0.0, 0.5, 0.0, 0.0]
     """
     rows, columns = (map_.float().permute(0, 2, 3, 1) for map_ in (left, right))
-    return rows @ columns.transpose(2, 3) / left.shape[1] ** 0.5
+    products: Tensor = rows @ columns.transpose(2, 3)
+    return products / math.sqrt(left.shape[1])
 
 
 def first_guess(volume: Tensor, reach: int) -> Tensor:
@@ -68,7 +70,7 @@ def pooled(volume: Tensor, levels: int) -> list[Tensor]:
     found = [volume]
     while len(found) < levels and found[-1].shape[-1] > 1:
         flat = functional.avg_pool1d(found[-1].flatten(0, 1), 2, 2)
-        found.append(flat.unflatten(0, volume.shape[:2]))
+        found.append(flat.reshape(*volume.shape[:3], -1))
     return found
 
 

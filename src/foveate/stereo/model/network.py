@@ -74,6 +74,8 @@ class StereoNet(nn.Module):
         )
         looked = options.correlation_levels * (2 * options.radius + 1)
         self.update = Update(looked, options.hidden, options.context, self.factor)
+        self.mean: Tensor
+        self.std: Tensor
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(values).reshape(3, 1, 1), persistent=False)
 

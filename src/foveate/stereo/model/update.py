@@ -37,7 +37,8 @@ class ConvGRU(nn.Module):
         """Return the next state."""
         update, reset = self.gates(torch.cat([state, x], 1)).sigmoid().chunk(2, dim=1)
         candidate = self.candidate(torch.cat([reset * state, x], 1)).tanh()
-        return state + update * (candidate - state)
+        following: Tensor = state + update * (candidate - state)
+        return following
 
 
 class Update(nn.Module):
