@@ -1,22 +1,29 @@
 """Runs of stereo networks: what they leave, that they resume bit for bit, and what they refuse."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from foveate.data import Unreadable
+from foveate.data.images import read_image
 from foveate.stereo import (
     StereoRun,
+    default_stereo_study,
+    draw_disparities,
     evaluate_stereo,
     load_stereo_recipe,
     open_stereo,
     parse_stereo_recipe,
     predict,
-    read_disparity,
+    run_stereo_study,
     train_stereo,
     write_stereo_scenes,
 )
 from foveate.stereo.batches import as_batch, cropped, views
+from foveate.stereo.data.formats import parse_pfm
 from foveate.stereo.module import StereoTrainee
 from foveate.surgery import inserted
 from foveate.training import Interrupted, load_recipe
@@ -117,8 +124,12 @@ def test_predictions_of_files_and_folders(finished, tmp_path):
     found = predict(finished.path, left, right, tmp_path / "out", iterations=3)
     assert [path.name for path in found.files] == ["000000.pfm", "000001.pfm"]
     assert all(path.is_file() for path in found.pictures)
-    disparity, known = read_disparity(found.files[0]) if _positive(found.files[0]) else (None, None)
-    assert disparity is None or (disparity.shape == (29, 50) and known.all())
+    disparity = parse_pfm(found.files[0].read_bytes())
+    assert disparity.shape == (29, 50) and np.isfinite(disparity).all()
+    again = StereoRun(finished.path).load_model()
+    views = [read_image(folder / "000000.png")[None] / 255 for folder in (left, right)]
+    with torch.inference_mode():
+        assert torch.equal(again(*views, 3)[0], torch.from_numpy(disparity))
     (right / "000001.png").write_bytes(b"")
     one = predict(finished.path, left, right, tmp_path / "two", draw=False)
     assert list(one.unreadable) == ["000001"] and len(one.files) == 1 and not one.pictures
@@ -131,10 +142,20 @@ def test_predictions_of_files_and_folders(finished, tmp_path):
         predict(finished.path, left, right / "000000.png", tmp_path / "four")
 
 
-def _positive(path):
-    from foveate.stereo.data.formats import parse_pfm
-
-    return parse_pfm(path.read_bytes()).min() >= 0
+def test_a_study_measures_trains_and_draws(tiny, tmp_path):
+    quick = {"batch": 2, "repeats": 5, "seconds": 0.1, "warmup": 1}
+    plan = tiny.changed(**{"train.epochs": 1, "data.limit_train": 4, "data.limit_val": 2})
+    study = default_stereo_study(plan, attentions=["none", "cca"], seeds=1, latency=quick)
+    folder = run_stereo_study(study, tmp_path / "study", progress=False)
+    costs = folder.costs
+    assert costs["cca"]["params"] > costs["none"]["params"]
+    assert costs["cca"]["macs"] > costs["none"]["macs"] > 1e6
+    assert costs["_conditions"]["size"] == [32, 48]
+    (picture,) = draw_disparities(folder, 1)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "cca" in json.loads((folder.path / "pictures.json").read_text())[0]["alt"]
+    with pytest.raises(ValueError, match="no wider control"):
+        default_stereo_study(plan, control=True)
 
 
 def test_recipes_of_the_other_tasks_name_their_commands(finished, tmp_path):
