@@ -269,7 +269,7 @@ def test_what_cannot_be_rebuilt_is_refused_before_anything_is_written(tmp_path):
     foveate.insert_(callable_, nn.BatchNorm2d, "blocks", example=SMALL)
     with pytest.raises(ValueError, match="by registry name; got BatchNorm2d at layer1"):
         foveate.save(callable_, tmp_path / "model", base="given")
-    with pytest.raises(TypeError, match="an unwrapped model"):
+    with pytest.raises(TypeError, match=r"save expects an unwrapped model; got DataParallel; take"):
         foveate.save(torch.nn.DataParallel(model), tmp_path / "model", base=MAKE_NET)
     changed = foveate.create_model("resnet10t", num_classes=4, width=0.25)
     changed.fc = nn.Linear(128, 9)

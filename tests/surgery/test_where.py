@@ -9,6 +9,7 @@ from torch import nn
 import foveate
 from foveate.attention.where import Where, is_where, parse_where
 from foveate.surgery import inserted
+from foveate.surgery.sites import matches
 from support import TinyResNet, assert_same
 
 BUILD = {
@@ -214,3 +215,10 @@ def test_sites_are_read_from_words():
 def test_wrong_words_are_named(text, complaint):
     with pytest.raises(ValueError, match=complaint):
         foveate.insert_(TinyResNet(), "se", text, example=torch.zeros(1, 3, 16, 16))
+
+
+def test_many_stars_do_not_multiply():
+    path = ".".join(["layer"] * 60)
+    assert not matches(path, ".".join(["**"] * 60) + ".head")
+    assert matches(path, ".".join(["**"] * 60))
+    assert matches("a.b", "**.**.b") and not matches("a.b", "**.**.c")

@@ -102,7 +102,7 @@ def load(
         ImportError: If a package is missing.
 
     Example:
-        >>> foveate.load("nowhere")
+        >>> load("nowhere")
         Traceback (most recent call last):
         ...
         FileNotFoundError: load expects a folder with model.json; got 'nowhere'

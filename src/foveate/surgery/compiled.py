@@ -19,7 +19,10 @@ _WRAPPERS = {
 }
 
 
-def refuse_wrapped(model: nn.Module) -> None:
+_FIRST = "insert or remove first, then wrap or compile a model"
+
+
+def refuse_wrapped(model: nn.Module, who: str = "foveate", remedy: str = _FIRST) -> None:
     """Refuse a model that is wrapped or compiled, in whole or in part.
 
     Raises:
@@ -32,10 +35,10 @@ def refuse_wrapped(model: nn.Module) -> None:
             compiled = ", compiled" if module._compiled_call_impl is not None else ""
             raise TypeError(
                 expected(
-                    "foveate",
+                    who,
                     "an unwrapped model",
                     Words(f"{type(module).__name__}{where}{compiled}"),
-                    "insert or remove first, then wrap or compile a model",
+                    remedy,
                 )
             )
 

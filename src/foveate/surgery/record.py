@@ -60,7 +60,7 @@ def describe(model: nn.Module, who: str = "save") -> dict[str, Any]:
         >>> found["attention"], found["sites"][0]["path"]
         ('se', '1')
     """
-    refuse_wrapped(model)
+    refuse_wrapped(model, who, "take the model inside: .module or ._orig_mod")
     hung = _hung(model)
     memories: dict[int, int] = {}
     groups: dict[int, tuple[Asked, list[dict[str, Any]]]] = {}

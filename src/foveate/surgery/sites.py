@@ -172,6 +172,8 @@ def matches(path: str, pattern: str) -> bool:
 def _match(parts: list[str], pattern: list[str]) -> bool:
     if not pattern:
         return not parts
+    if pattern[:2] == ["**", "**"]:
+        return _match(parts, pattern[1:])  # Else the tries would multiply with each.
     if pattern[0] == "**":
         return any(_match(parts[skip:], pattern[1:]) for skip in range(len(parts) + 1))
     return (
