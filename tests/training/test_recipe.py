@@ -5,10 +5,17 @@ from pathlib import Path
 import pytest
 
 from foveate.detection import DetectionRecipe
+from foveate.segmentation import SegmentationRecipe
+from foveate.stereo import StereoRecipe
 from foveate.training import Recipe, load_recipe, parse_recipe
 from foveate.training.recipe import differences
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+KINDS = {
+    "detection": DetectionRecipe,
+    "segmentation": SegmentationRecipe,
+    "stereo": StereoRecipe,
+}
 
 
 def write(tmp_path, text):
@@ -89,8 +96,7 @@ def test_default_learning_rates_follow_optimizer_and_batch():
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("**/[!_]*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_of_the_repository_validates(path):
-    kind = DetectionRecipe if path.parent.name == "detection" else Recipe
-    recipe = load_recipe(path, kind)
+    recipe = load_recipe(path, KINDS.get(path.parent.name, Recipe))
     assert recipe.name == "-".join(path.relative_to(RECIPES).with_suffix("").parts)
 
 
