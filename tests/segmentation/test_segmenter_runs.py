@@ -3,8 +3,10 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import foveate
@@ -25,7 +27,7 @@ from foveate.segmentation import (
     run_segmentation_study,
     train_segmenter,
 )
-from foveate.segmentation.batches import MapData, as_batch, scaled_crop
+from foveate.segmentation.batches import MapData, as_batch, changes_of, scaled_crop
 from foveate.segmentation.data import IGNORED, MapSample, read_mask
 from foveate.segmentation.model import create_segmenter
 from foveate.segmentation.module import SegmenterTrainee, pixel_loss, scored
@@ -57,7 +59,7 @@ def test_the_run_loads_in_one_line_and_scores_as_it_said(finished):
         assert again[key] == finished.result[key]
 
 
-@pytest.mark.parametrize("stop", [2, 4])
+@pytest.mark.parametrize("stop", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_run_that_is_stopped_and_resumed_gives_the_same_weights(
     finished, tiny, tmp_path, monkeypatch, stop
 ):
@@ -143,6 +145,38 @@ def test_image_and_map_move_together():
         assert (outside == torch.tensor([[10], [20], [30]])).all()
         seen.add((int(inside.sum()), int(white.sum())))
     assert len(seen) > 8
+
+
+def test_whole_images_are_fitted_and_the_rest_is_ignored(tiny):
+    image = torch.full((3, 20, 40), 200, dtype=torch.uint8)
+    sample = MapSample(image, torch.ones(20, 40, dtype=torch.uint8), 0, "a")
+    data = tiny.changed(**{"data.augment": "none", "data.mean": (0.2, 0.4, 0.6)}).data
+    shown = changes_of(data)(sample)
+    assert shown.image.shape == (3, 48, 48) and (shown.classes[:24] == 1).all()
+    assert (shown.classes[24:] == IGNORED).all() and (shown.image[:, :24] == 200).all()
+    assert shown.image[:, 30, 30].tolist() == [51, 102, 153]
+
+
+@pytest.mark.filterwarnings("ignore:. unreadable images are left out")
+def test_a_folder_of_masks_is_trained_on_and_what_is_broken_is_named(tiny, tmp_path):
+    home = tmp_path / "data"
+    for split, count in (("train", 4), ("val", 3)):
+        for turn in range(count):
+            mask = np.zeros(((40, 56), (56, 40))[turn % 2], np.uint8)
+            mask[8:24, 4:30] = 1
+            for kind, made in (("images", np.stack([mask * 200] * 3, 2)), ("masks", mask)):
+                path = home / kind / split / f"{turn}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(made).save(path)
+    (home / "images/train/1.png").write_bytes(b"no image")
+    (home / "masks/val/2.png").write_bytes(b"")
+    changes = {"data.source": str(home), "data.options": {}, "train.epochs": 1}
+    plan = tiny.changed(**changes, **{"model.attention": "none", "train.batch_size": 2})
+    result = train_segmenter(plan, tmp_path / "run", progress=False).result
+    lost = {one["name"]: one["reason"] for one in result["unreadable"]}
+    assert set(lost) == {str(home / "images/train/1.png"), str(home / "masks/val/2.png")}
+    assert result["images"] == 2 and result["pixels"] == 2 * 40 * 56
+    assert result["classes"] == ["background", "1"]
 
 
 def test_batches_depend_on_the_seed_and_the_epoch_alone(tiny):
