@@ -44,6 +44,16 @@ def test_what_is_loaded_finds_the_same_boxes(saved):
     assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
 
 
+def test_the_first_format_still_loads(saved, tmp_path):
+    detector, folder = saved
+    spec = json.loads((folder / "model.json").read_text())["detector"]
+    (tmp_path / "model.json").write_text(json.dumps({"format": 1, "detector": spec}))
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    again, image = load_detector(tmp_path), [torch.rand(3, 50, 70)]
+    for one, other in zip(detector(image), again(image), strict=True):
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
 def test_what_was_frozen_is_frozen_again(tmp_path):
     frozen = load_detector(save_detector(tiny(batch_norm="frozen", trainable_stages=2), tmp_path))
     learns = {name: p.requires_grad for name, p in frozen.train().network.named_parameters()}
