@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types tests test test-all demo sweep bench bench-smoke docs clean ci
+.PHONY: help setup fmt lint types tests test test-all fuzz demo sweep bench bench-smoke docs clean ci
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ test: lint types tests ## Lint, types and the fast tests: what a change must pas
 
 test-all: lint types ## The same with the slow tests
 	$(BIN)/python -m pytest -m 'not gpu'
+
+MINUTES ?= 20
+fuzz: setup ## Read damaged and foreign files for MINUTES (20); the counts go to tests/fuzz/results.json
+	$(BIN)/python tests/fuzz/long.py --minutes $(MINUTES) --write
 
 sweep: setup ## Insert, run and remove a gate in every convolutional family of timm
 	$(BIN)/python benchmarks/sweep.py

@@ -5,7 +5,6 @@ Reading a file validates it; a row that is not "ok" can hold no number.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from foveate.core import Words, expected
 from foveate.core.files import write_json
+from foveate.core.reading import read_json, read_text
 
 SCHEMA: Final = "foveate-bench/1"
 OK = "ok"
@@ -121,7 +121,7 @@ class Result(_Strict):
 
 def is_result(path: Path) -> bool:
     """Whether a JSON file declares the schema, any version of it."""
-    tree = json.loads(path.read_text(encoding="utf-8"))
+    tree = read_json(path)
     return isinstance(tree, dict) and str(tree.get("schema", "")).startswith("foveate-bench/")
 
 
@@ -132,7 +132,7 @@ def read_result(path: Path) -> Result:
         ValueError: If it breaks the schema; every breach is named.
     """
     try:
-        return Result.model_validate_json(path.read_text(encoding="utf-8"))
+        return Result.model_validate_json(read_text(path))
     except ValidationError as error:
         breaches = [
             f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from foveate.accounting.latency import latency
 from foveate.attention import list_attentions
 from foveate.core import environment
 from foveate.core.files import write_json
+from foveate.core.reading import read_object, whole
 from foveate.models import create_model
 
 # Of torchvision: timm's branches start multiplied by zero, so that a gate in a row of them may
@@ -62,6 +62,9 @@ class Zoo:
     conditions: dict[str, Any]
 
 
+_RULE = "the costs of every attention, as python docs/build.py --zoo writes them"
+
+
 def count_cost(attention: str) -> ZooCost:
     """Count a ResNet-50 with an attention, on the meta device: nothing is computed."""
     with torch.device("meta"):
@@ -72,14 +75,20 @@ def count_cost(attention: str) -> ZooCost:
 
 def read_zoo() -> Zoo:
     """Read the kept costs."""
-    tree = json.loads(FILE.read_text(encoding="utf-8"))
-    costs = {name: ZooCost(**cost) for name, cost in tree["costs"].items()}
-    return Zoo(costs, tree["conditions"])
+    tree = read_object(FILE)
+    with whole(str(FILE), _RULE):
+        costs = {name: ZooCost(**cost) for name, cost in tree["costs"].items()}
+        return Zoo(costs, dict(tree["conditions"]))
 
 
 def plain_words() -> str:
     """The plain network's cost, and how the times came about, in a sentence."""
     zoo = read_zoo()
+    with whole(str(FILE), _RULE):
+        return _plain_words(zoo)
+
+
+def _plain_words(zoo: Zoo) -> str:
     params, macs, *_ = zoo.costs[PLAIN].texts
     how = zoo.conditions
     threads = f"{how['threads']} thread" + ("s" if how["threads"] != 1 else "")

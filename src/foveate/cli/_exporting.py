@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,10 +116,11 @@ def _dataset(opened: Opened, source: str | None) -> ImageDataset | DetectionData
 
 
 def _is_detector(path: Path) -> bool:
-    spec = path / "model.json"
+    from foveate.core.reading import read_object
+
     try:
-        return "detector" in json.loads(spec.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+        return "detector" in read_object(path / "model.json")
+    except (OSError, ValueError):
         return False
 
 

@@ -169,10 +169,10 @@ def _is_explained(folder: Path, images: int, scored: int) -> bool:
 
 def _asked(out: Path) -> object:
     """How many images were to be drawn and scored when ``out`` was made; None if unknown."""
-    import json
+    from foveate.core.reading import read_json
 
     try:
-        return json.loads((out / "asked.json").read_text(encoding="utf-8"))
+        return read_json(out / "asked.json")
     except (OSError, ValueError):
         return None
 

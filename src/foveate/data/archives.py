@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import math
 import struct
 import tarfile
 import tempfile
@@ -15,7 +17,9 @@ import torch
 from torch import Tensor
 
 from foveate.core import Words, expected, require
+from foveate.core.reading import read_file
 from foveate.data.samples import ImageDataset, Sample, Unreadable, check_index
+from foveate.data.tars import TAR_DAMAGE, member_bytes
 
 FASHION_CLASSES = (
     "T-shirt/top",
@@ -30,6 +34,8 @@ FASHION_CLASSES = (
     "Ankle boot",
 )
 
+_MOST = 1 << 30
+"""Bytes of an idx file; the largest of its kind, EMNIST by class, has 0.6e9."""
 _CIFAR = "cifar-100-python"
 
 
@@ -78,16 +84,29 @@ def read_idx(file: Path) -> Tensor:
     type 8, the rank, then each size as a big-endian 32-bit integer).
     """
     try:
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        content = _unzipped(file) if file.suffix == ".gz" else read_file(file, _MOST)
         zeros, kind, rank = struct.unpack_from(">HBB", content)
         sizes = struct.unpack_from(f">{rank}I", content, 4)
-    except (EOFError, OSError, zlib.error, struct.error) as error:
+    except (EOFError, OSError, ValueError, zlib.error, struct.error) as error:
         raise ValueError(expected(str(file), "an idx file of bytes", Words(error))) from error
     values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * rank)
-    if zeros != 0 or kind != 8 or values.size != int(np.prod(sizes)):
+    if zeros != 0 or kind != 8 or not 0 < rank <= 4 or values.size != math.prod(sizes):
         got = f"magic {zeros:04x} {kind:02x}, sizes {sizes}, {values.size} bytes"
         raise ValueError(expected(str(file), "an idx file of bytes", Words(got)))
     return torch.from_numpy(values.copy()).reshape(sizes)
+
+
+def _unzipped(file: Path) -> bytes:
+    """Return what a gzipped file holds.
+
+    Raises:
+        ValueError: If that is more than any data set of this form: a few bytes may stand for many.
+    """
+    with gzip.open(io.BytesIO(read_file(file, _MOST))) as opened:
+        content = opened.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise ValueError(f"more than {_MOST} bytes in it")
+    return content
 
 
 def open_fashion_mnist(root: Path, split: str) -> ArrayDataset:
@@ -169,9 +188,9 @@ def _unpack_cifar(archive: Path, folder: Path) -> None:
     try:
         with tarfile.open(archive, "r:gz") as opened:
             for part in ("train", "test", "meta"):
-                found = opened.extractfile(f"{_CIFAR}/{part}")
-                (folder / part).write_bytes(found.read() if found else b"")
-    except (EOFError, KeyError, tarfile.TarError, zlib.error, gzip.BadGzipFile) as error:
+                content = member_bytes(opened, f"{_CIFAR}/{part}", _MOST)
+                (folder / part).write_bytes(content)
+    except TAR_DAMAGE as error:
         raise _cifar_error(archive.parent, f"a damaged {archive.name} ({error})") from error
 
 

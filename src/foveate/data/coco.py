@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from foveate.core import Words, expected
+from foveate.core.reading import parse_json
 from foveate.data.samples import Annotation
+
+_RULE = "COCO annotations with uncompressed run lengths"
 
 
 def encode_mask(mask: Tensor) -> dict[str, list[int]]:
@@ -31,6 +34,23 @@ def encode_mask(mask: Tensor) -> dict[str, list[int]]:
     return {"size": [int(side) for side in mask.shape], "counts": counts}
 
 
+MAX_PIXELS = 1 << 28
+"""Of one mask: more than Pillow lets an image have."""
+
+
+def check_sides(height: Any, width: Any) -> tuple[int, int]:
+    """Return the sides of a mask, if it can be one of an image.
+
+    Raises:
+        ValueError: If they are not whole numbers of at least 0, or their product is beyond
+            ``MAX_PIXELS``.
+    """
+    plain = all(isinstance(side, int) and not isinstance(side, bool) for side in (height, width))
+    if not plain or min(height, width) < 0 or height * width > MAX_PIXELS:
+        raise ValueError(f"a mask of {reprlib.repr(height)} x {reprlib.repr(width)} pixels")
+    return height, width
+
+
 def decode_mask(runs: dict[str, Any]) -> Tensor:
     """Return the (H, W) bool mask that ``encode_mask`` wrote.
 
@@ -41,12 +61,13 @@ def decode_mask(runs: dict[str, Any]) -> Tensor:
         >>> decode_mask({"size": [2, 2], "counts": [1, 3]}).tolist()
         [[False, True], [True, True]]
     """
-    height, width = runs["size"]
+    height, width = check_sides(*runs["size"])
     counts = runs["counts"]
-    if not isinstance(counts, list) or sum(counts) != height * width:
+    plain = isinstance(counts, list) and all(isinstance(count, int) for count in counts)
+    if not plain or min(counts, default=0) < 0 or sum(counts) != height * width:
         rule = f"uncompressed run lengths that sum to {height}*{width}"
-        got = sum(counts) if isinstance(counts, list) else Words(type(counts).__name__)
-        raise ValueError(expected("decode_mask", rule, got))
+        got = reprlib.repr(sum(counts)) if plain else type(counts).__name__
+        raise ValueError(expected("decode_mask", rule, Words(got)))
     flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
     return torch.from_numpy(np.ascontiguousarray(flat.reshape(width, height).T))
 
@@ -91,7 +112,7 @@ def read_annotations(file: Path, classes: Sequence[str]) -> dict[str, Annotation
         ValueError: If the file is no such JSON.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_bytes(), str(file), _RULE)
         label_of = {c["id"]: classes.index(c["name"]) for c in content["categories"]}
         entries: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
         for entry in content["annotations"]:
@@ -100,18 +121,16 @@ def read_annotations(file: Path, classes: Sequence[str]) -> dict[str, Annotation
             image["file_name"]: _annotation(image, entries[image["id"]], label_of)
             for image in content["images"]
         }
-    except (KeyError, TypeError, ValueError) as error:
-        rule = "COCO annotations with uncompressed run lengths"
-        raise ValueError(
-            expected(str(file), rule, Words(f"{type(error).__name__}: {error}"))
-        ) from error
+    except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        got = Words(f"{type(error).__name__}: {error}")
+        raise ValueError(expected(str(file), _RULE, got)) from error
 
 
 def _annotation(
     image: dict[str, Any], entries: Sequence[dict[str, Any]], label_of: dict[int, int]
 ) -> Annotation:
     masks = [decode_mask(entry["segmentation"]) for entry in entries]
-    empty = torch.zeros(image["height"], image["width"], dtype=torch.bool)
+    empty = torch.zeros(check_sides(image["height"], image["width"]), dtype=torch.bool)
     stacked = torch.stack(masks) if masks else empty[None][:0]
     cue = image.get("cue")
     mask = torch.cat([stacked, (decode_mask(cue["segmentation"]) if cue else empty)[None]]).any(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,16 @@ import torch
 from torch import Tensor
 
 from foveate.core import Words, expected
+from foveate.core.reading import parse_json
 from foveate.data.coco_masks import decode_segmentation, fill_boxes
 from foveate.data.coco_turns import stored_size, turn_boxes, turn_masks
-from foveate.data.files import FolderStore, StoreDataset
-from foveate.data.images import UnreadableImageError
+from foveate.data.files import FolderStore, StoreDataset, holds
 from foveate.data.samples import Annotation, check_index
 
 _WHO = "open_images"
+_RULE = "COCO annotations of objects"
+_DAMAGE = (AttributeError, LookupError, OSError, OverflowError, TypeError, ValueError)
+"""What a broken tree shows as, wherever it is touched."""
 
 
 class CocoImages(StoreDataset):
@@ -36,7 +38,7 @@ class CocoImages(StoreDataset):
 
     def __init__(self, file: Path, folder: Path) -> None:
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = parse_json(file.read_bytes(), str(file), _RULE)
             categories = sorted(content["categories"], key=lambda category: category["id"])
             label_of = {category["id"]: place for place, category in enumerate(categories)}
             images = content["images"]
@@ -50,9 +52,9 @@ class CocoImages(StoreDataset):
             labels = [_largest(objects) for objects in self._objects]
             keys = [str(image["file_name"]) for image in images]
             names = [str(category["name"]) for category in categories]
-        except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
+        except _DAMAGE as error:
             got = Words(f"{type(error).__name__}: {error}")
-            raise ValueError(expected(str(file), "COCO annotations of objects", got)) from error
+            raise ValueError(expected(str(file), _RULE, got)) from error
         if not keys:
             raise ValueError(expected(str(file), "at least one image", 0))
         super().__init__(FolderStore(folder), keys, labels, names)
@@ -70,17 +72,17 @@ class CocoImages(StoreDataset):
         height, width = self._sizes[index]
         try:
             stored, turn = stored_size(self.read_bytes(index))
+            upright = (stored[1], stored[0]) if turn >= 5 else stored
+            if (height, width) not in (upright, stored):
+                return None
             # The mask is built for what was annotated, then turned as the image is.
             masks = [_mask(entry, height, width) for _, entry in self._objects[index]]
             edges = [_box(entry) for _, entry in self._objects[index]]
-        except (OSError, UnreadableImageError, KeyError, TypeError, ValueError):
+        except _DAMAGE:
             return None
         stacked = torch.stack(masks) if masks else torch.zeros(0, height, width, dtype=torch.bool)
         boxes = torch.tensor(edges, dtype=torch.float32).reshape(-1, 4)
-        upright = (stored[1], stored[0]) if turn >= 5 else stored
         if (height, width) != upright:
-            if (height, width) != stored:
-                return None
             stacked, boxes = turn_masks(stacked, turn), turn_boxes(boxes, stored, turn)
         labels = torch.tensor([label for label, _ in self._objects[index]], dtype=torch.int64)
         mask = stacked[labels == self.labels[index]].any(dim=0)
@@ -109,7 +111,7 @@ def open_coco(place: str) -> CocoImages:
     dataset = CocoImages(file, folders[0])
     first = [dataset.key_of(place) for place in range(min(len(dataset), 20))]
     for folder in folders:
-        if any((folder / key).is_file() for key in first):
+        if any(holds(folder, key) for key in first):
             dataset.store = FolderStore(folder)
             return dataset
     where = " or ".join(str(folder) for folder in folders)

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from foveate.data.coco import decode_mask
 
+_AT_ONCE, _CROSSINGS = 1 << 22, 1 << 28
+"""Crossings of an outline and rows of pixels, at a time and in all."""
+
 
 def expand_runs(text: str) -> list[int]:
     """Return the run lengths that COCO's text stands for.
@@ -56,25 +59,47 @@ def fill_polygon(corners: Sequence[float], height: int, width: int) -> Tensor:
         width: Columns.
 
     Raises:
-        ValueError: If there are fewer corners, half of one, or numbers that are not finite.
+        ValueError: If there are fewer corners, half of one, numbers that are not finite, or so many
+            long edges that filling it would take minutes.
 
     Example:
         >>> fill_polygon([0, 0, 2, 0, 2, 1, 0, 1], 2, 3).tolist()
         [[True, True, False], [False, False, False]]
     """
-    values = np.asarray(corners, dtype=np.float64)
+    try:
+        values = np.asarray(corners, dtype=np.float64)
+    except (OverflowError, TypeError) as error:
+        raise ValueError(f"a polygon of other things than numbers: {error}") from error
     if values.ndim != 1 or values.size < 6 or values.size % 2 or not np.isfinite(values).all():
         raise ValueError(f"a polygon of {values.size} numbers")
     start = values.reshape(-1, 2)
     end = np.roll(start, -1, axis=0)
-    rows = np.arange(height) + 0.5
-    edges, crossed = np.nonzero((start[:, 1:] <= rows) != (end[:, 1:] <= rows))
-    (x1, y1), (x2, y2) = start[edges].T, end[edges].T
-    at = x1 + (rows[crossed] - y1) * (x2 - x1) / (y2 - y1)
-    # Every pixel whose center is right of a crossing changes sides.
+    top, bottom = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
+    # The rows whose centers lie between the ends of each edge.
+    first, last = (
+        np.clip(np.ceil(edge - 0.5), 0, height).astype(np.int64) for edge in (top, bottom)
+    )
+    spans = last - first
+    if spans.sum() > _CROSSINGS:
+        raise ValueError(f"a polygon that crosses rows {spans.sum()} times")
     turns = np.zeros((height, width + 1), dtype=np.int64)
-    np.add.at(turns, (crossed, np.clip(np.ceil(at - 0.5), 0, width).astype(np.int64)), 1)
+    # Some edges at a time, each once for every row that it crosses.
+    for some in np.split(np.arange(len(start)), _cuts(spans)):
+        edges = np.repeat(some, spans[some])
+        within = np.arange(len(edges)) - np.repeat(
+            np.cumsum(spans[some]) - spans[some], spans[some]
+        )
+        crossed = first[edges] + within
+        (x1, y1), (x2, y2) = start[edges].T, end[edges].T
+        at = x1 + (crossed + 0.5 - y1) * (x2 - x1) / (y2 - y1)
+        # Every pixel whose center is right of a crossing changes sides.
+        np.add.at(turns, (crossed, np.clip(np.ceil(at - 0.5), 0, width).astype(np.int64)), 1)
     return torch.from_numpy(np.cumsum(turns, axis=1)[:, :width] % 2 == 1)
+
+
+def _cuts(spans: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return where to part edges, so that few parts have more than ``_AT_ONCE`` crossings."""
+    return np.flatnonzero(np.diff(np.cumsum(spans) // _AT_ONCE)) + 1
 
 
 def fill_boxes(boxes: Tensor, height: int, width: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from foveate.core import require
-from foveate.data.images import UnreadableImageError
+from foveate.data.images import FORMATS, UnreadableImageError
 
 _ORIENTATION = 0x0112
 
@@ -26,7 +26,7 @@ def stored_size(content: bytes) -> tuple[tuple[int, int], int]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with pillow.open(io.BytesIO(content)) as image:
+            with pillow.open(io.BytesIO(content), formats=FORMATS) as image:
                 turn = image.getexif().get(_ORIENTATION, 1)
                 return (image.height, image.width), turn if turn in range(1, 9) else 1
     # Pillow's plug-ins answer broken files with whatever went wrong inside them.

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from foveate.core import Words, expected, require
+
+MAT_LIMIT = 1 << 24
+"""Bytes of a list, packed or not; the longest, of 12,000 names, has 0.4e6."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,28 @@ def read_mat(content: bytes) -> dict[str, Any]:
     """
     reader = require("scipy.io", "archives", "reading a .mat file")
     try:
+        _check_size(content)
         return dict(reader.loadmat(io.BytesIO(content), squeeze_me=True))
     # It answers broken files with whatever went wrong inside it.
     except Exception as error:
         raise ValueError(expected("read_mat", "a MATLAB file", Words(error))) from error
+
+
+def _check_size(content: bytes) -> None:
+    """Check what the packed parts of a file stand for, before anything makes room for it.
+
+    Raises:
+        ValueError: If that is more than ``MAT_LIMIT`` bytes.
+    """
+    place, left = 128, MAT_LIMIT
+    while place + 8 <= len(content):
+        kind, size = struct.unpack_from("<II", content, place)
+        if kind == 15:
+            unpacker = zlib.decompressobj()
+            left -= len(unpacker.decompress(content[place + 8 : place + 8 + size], left + 1))
+        if left < 0 or len(content) > MAT_LIMIT:
+            raise ValueError(f"more than {MAT_LIMIT} bytes in it")
+        place += 8 + size
 
 
 def read_devkit(meta: bytes, ground_truth: bytes) -> Devkit:
@@ -50,10 +75,14 @@ def read_devkit(meta: bytes, ground_truth: bytes) -> Devkit:
     """
     synsets = read_mat(meta).get("synsets")
     fields = ("ILSVRC2012_ID", "WNID", "num_children")
-    if synsets is None or not set(fields) <= set(synsets.dtype.names or ()):
-        raise ValueError(expected("meta.mat", f"synsets with {', '.join(fields)}", Words("none")))
+    rule = f"synsets with {', '.join(fields)}"
+    if not isinstance(synsets, np.ndarray) or not set(fields) <= set(synsets.dtype.names or ()):
+        raise ValueError(expected("meta.mat", rule, Words("none")))
     rows = zip(*(synsets[field].ravel().tolist() for field in fields), strict=True)
-    wnid_of = {int(number): str(wnid) for number, wnid, children in rows if not int(children)}
+    try:
+        wnid_of = {int(number): str(wnid) for number, wnid, children in rows if not int(children)}
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError(expected("meta.mat", rule, Words(error))) from error
     numbers = [int(line) for line in ground_truth.split()]
     strange = sorted(set(numbers) - set(wnid_of))
     if strange or not numbers:

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from foveate.core import Words, check_choice, check_ratio, expected
-from foveate.data.devkit import read_mat
+from foveate.core.reading import read_file
+from foveate.data.devkit import MAT_LIMIT, read_mat
 from foveate.data.files import FolderStore, Store, StoreDataset, TarStore
 from foveate.data.samples import Annotation, Sample, Unreadable, check_index
-from foveate.data.tars import tar_index
+from foveate.data.tars import TAR_DAMAGE, member_bytes, tar_index
 from foveate.data.voc import read_boxes
 
 _WHO = "stanford-dogs"
@@ -159,12 +160,13 @@ def _read_list(root: Path, file: str) -> list[tuple[str, int]]:
     if not (place.is_file() or archive.is_file()):
         raise _missing(root, file, archive.name)
     try:
-        table = read_mat(place.read_bytes() if place.is_file() else _member(archive, file))
+        is_there = place.is_file()
+        table = read_mat(read_file(place, MAT_LIMIT) if is_there else _member(archive, file))
         names = [str(name) for name in table["file_list"].reshape(-1)]
         labels = [int(label) - 1 for label in table["labels"].reshape(-1)]
         if not names or len(names) != len(labels) or min(labels) < 0:
             raise ValueError(f"{len(names)} names and {len(labels)} labels")
-    except (AttributeError, EOFError, KeyError, TypeError, ValueError, tarfile.TarError) as error:
+    except (AttributeError, TypeError, *TAR_DAMAGE) as error:
         where, rule = place if place.is_file() else archive / file, "a list of files and labels"
         remedy = "fetch lists.tar again"
         raise ValueError(expected(str(where), rule, Words(error), remedy)) from error
@@ -173,10 +175,9 @@ def _read_list(root: Path, file: str) -> list[tuple[str, int]]:
 
 def _member(archive: Path, file: str) -> bytes:
     with tarfile.open(archive, "r:*") as opened:
-        for member in opened:
-            found = opened.extractfile(member) if Path(member.name).name == file else None
-            if found is not None:
-                return found.read()
+        for name in opened.getnames():
+            if Path(name).name == file:
+                return member_bytes(opened, name, MAT_LIMIT)
     raise KeyError(f"no {file} in it")
 
 

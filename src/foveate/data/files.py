@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from foveate.core import Words, expected
-from foveate.data.images import UnreadableImageError, read_image
+from foveate.data.images import UnreadableImageError, image_bytes, read_image
 from foveate.data.samples import ImageDataset, Sample, Unreadable, check_index
 from foveate.data.tars import TarIndex, read_range
 
@@ -62,6 +62,27 @@ class Store(Protocol):
         """Return where the file lies, for messages."""
 
 
+def inside(folder: Path, name: str) -> Path:
+    """Return the path of the file of that name in ``folder``.
+
+    Raises:
+        FileNotFoundError: If the name leads out of the folder, or no file can have it: an
+            annotation file of another hand names files of its own folder, not any of the machine.
+    """
+    if name.startswith("/") or "\0" in name or ".." in Path(name).parts or Path(name).drive:
+        rule = f"the name of a file in {folder}"
+        raise FileNotFoundError(expected("annotations", rule, name))
+    return folder / name
+
+
+def holds(folder: Path, name: str) -> bool:
+    """Return whether there is such a file in a folder; a name that no file can have is none."""
+    try:
+        return inside(folder, name).is_file()
+    except OSError:
+        return False
+
+
 class FolderStore:
     """The files of a folder, by their path inside it."""
 
@@ -69,8 +90,13 @@ class FolderStore:
         self.folder = folder
 
     def read(self, name: str) -> bytes:
-        """Return what the file holds."""
-        return (self.folder / name).read_bytes()
+        """Return what the file holds.
+
+        Raises:
+            UnreadableImageError: If it is a device, or far too large.
+            OSError: If there is no such file in the folder, or it cannot be read.
+        """
+        return image_bytes(inside(self.folder, name))
 
     def locate(self, name: str) -> str:
         """Return the path of the file."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from foveate.core import Words, expected
 from foveate.data.coco import read_annotations
 from foveate.data.files import FileDataset
-from foveate.data.images import EXTENSIONS
+from foveate.data.images import EXTENSIONS, image_bytes
 from foveate.data.samples import Annotation, check_index
 from foveate.data.split import split_places
 
@@ -123,7 +123,7 @@ class FolderDataset(FileDataset):
 
     def read_bytes(self, index: int) -> bytes:
         """Return what the file holds."""
-        return self.paths[index].read_bytes()
+        return image_bytes(self.paths[index])
 
     def key_of(self, index: int) -> str:
         """Return the path of the file inside the folder."""

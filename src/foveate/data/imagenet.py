@@ -6,16 +6,16 @@ import os
 import re
 import tarfile
 import warnings
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from foveate.core import Words, expected
-from foveate.data.devkit import Devkit, read_devkit
+from foveate.core.reading import read_file
+from foveate.data.devkit import MAT_LIMIT, Devkit, read_devkit
 from foveate.data.files import FolderStore, Store, StoreDataset, TarStore
 from foveate.data.images import EXTENSIONS
 from foveate.data.samples import ImageDataset
-from foveate.data.tars import tar_index
+from foveate.data.tars import TAR_DAMAGE, member_bytes, tar_index
 
 CLASSES = 1000
 ARCHIVES = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
@@ -157,10 +157,10 @@ def _devkit_of(root: Path) -> Devkit:
     names = ("meta.mat", "ILSVRC2012_validation_ground_truth.txt")
     try:
         if folder.is_dir():
-            return read_devkit(*((folder / "data" / name).read_bytes() for name in names))
+            return read_devkit(*(read_file(folder / "data" / name, MAT_LIMIT) for name in names))
         if archive.is_file():
             return read_devkit(*_take(archive, [f"{DEVKIT}/data/{name}" for name in names]))
-    except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError, ValueError) as error:
+    except TAR_DAMAGE as error:
         where = str(folder if folder.is_dir() else archive)
         remedy = "fetch ILSVRC2012_devkit_t12.tar.gz again"
         raise ValueError(expected(where, "the devkit of 2012", Words(error), remedy)) from error
@@ -172,8 +172,7 @@ def _devkit_of(root: Path) -> Devkit:
 def _take(archive: Path, names: Iterable[str]) -> list[bytes]:
     """Read members of a small, compressed archive."""
     with tarfile.open(archive, "r:*") as opened:
-        found = [opened.extractfile(name) for name in names]
-        return [part.read() for part in found if part is not None]
+        return [member_bytes(opened, name, MAT_LIMIT) for name in names]
 
 
 def _found(root: Path) -> str:

@@ -12,12 +12,33 @@ import torch
 from torch import Tensor
 
 from foveate.core import require
+from foveate.core.reading import NotRegularError, read_file
 
 EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""What a file may hold, whatever its name: Pillow's other readers start programs (PostScript) or
+serve formats that nobody trains on."""
+MAX_BYTES = 1 << 30
+"""Of one image file."""
 
 
 class UnreadableImageError(ValueError):
     """A file that is no readable image; its text is the reason, without the path."""
+
+
+def image_bytes(path: Path) -> bytes:
+    """Return what an image file holds.
+
+    Raises:
+        UnreadableImageError: If it is no regular file, or larger than ``MAX_BYTES``.
+        OSError: If it is missing or cannot be read.
+    """
+    try:
+        return read_file(path, MAX_BYTES)
+    except ValueError as error:
+        raise UnreadableImageError(f"larger than {MAX_BYTES} bytes") from error
+    except NotRegularError as error:
+        raise UnreadableImageError("no regular file") from error
 
 
 def open_image(source: Path | bytes) -> Any:
@@ -30,13 +51,13 @@ def open_image(source: Path | bytes) -> Any:
     pillow = require("PIL.Image", "models", "reading image files")
     ops = require("PIL.ImageOps", "models", "reading image files")
     try:
-        content = source if isinstance(source, bytes) else source.read_bytes()
+        content = source if isinstance(source, bytes) else image_bytes(source)
         if not content:
             raise UnreadableImageError("empty file (0 bytes)")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            with pillow.open(io.BytesIO(content)) as image:
+            with pillow.open(io.BytesIO(content), formats=FORMATS) as image:
                 image.load()
                 return ops.exif_transpose(image)
     except UnreadableImageError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from foveate.core import Words, expected
 from foveate.data.files import FileDataset
 from foveate.data.folder import image_files
-from foveate.data.images import EXTENSIONS
+from foveate.data.images import EXTENSIONS, image_bytes
 from foveate.data.samples import check_index
 
 _WHO = "open_images"
@@ -58,4 +58,4 @@ class LooseImages(FileDataset):
 
     def read_bytes(self, index: int) -> bytes:
         """Return what the file holds."""
-        return self.paths[index].read_bytes()
+        return image_bytes(self.paths[index])

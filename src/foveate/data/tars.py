@@ -7,11 +7,12 @@ index of offsets, kept beside the archive, therefore replaces unpacking.
 from __future__ import annotations
 
 import hashlib
+import lzma
 import sys
 import tarfile
 import time
 import warnings
-import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -79,6 +80,28 @@ def read_range(file: Path, offset: int, size: int) -> bytes:
     return content
 
 
+TAR_DAMAGE = (
+    *(EOFError, KeyError, OSError, OverflowError, RecursionError, ValueError),
+    *(lzma.LZMAError, tarfile.TarError, zlib.error),
+)
+"""What a broken archive shows as, compressed or not."""
+
+
+def member_bytes(archive: tarfile.TarFile, name: str, limit: int) -> bytes:
+    """Return what a regular file in a small archive holds; links are not followed.
+
+    Raises:
+        KeyError: If there is none of that name.
+        ValueError: If it is no regular file, or larger than ``limit`` bytes.
+        tarfile.TarError: If the archive is broken, as the others of ``TAR_DAMAGE``.
+    """
+    member = archive.getmember(name)
+    if not member.isreg() or not 0 <= member.size <= limit:
+        raise ValueError(f"{name}, which is no file of at most {limit} bytes")
+    handle = archive.extractfile(member)
+    return handle.read(limit) if handle is not None else b""
+
+
 def tar_members(handle: IO[bytes], who: str) -> Iterator[tarfile.TarInfo]:
     """Yield the regular, visible files of an uncompressed tar, and hard links to such.
 
@@ -92,7 +115,12 @@ def tar_members(handle: IO[bytes], who: str) -> Iterator[tarfile.TarInfo]:
         raise ValueError(expected(who, rule, Words("a compressed one"), remedy))
     try:
         with tarfile.open(fileobj=handle, mode="r:") as archive:
+            passed = -1
             while (member := archive.next()) is not None:
+                # A size below 0 would lead back, and round for ever.
+                if member.size < 0 or not passed < archive.offset:
+                    raise tarfile.ReadError(f"a header of {member.size} bytes")
+                passed = archive.offset
                 # Its list of all members would take a kilobyte for each.
                 archive.members.clear()  # type: ignore[attr-defined]
                 if member.issparse():
@@ -106,7 +134,7 @@ def tar_members(handle: IO[bytes], who: str) -> Iterator[tarfile.TarInfo]:
             handle.seek(archive.offset)
             if handle.read(len(_END)) != _END:
                 raise tarfile.ReadError(f"no tar header and no end at byte {archive.offset}")
-    except tarfile.TarError as error:
+    except (OSError, OverflowError, RecursionError, tarfile.TarError) as error:
         remedy = "it was cut short or damaged: fetch it again"
         raise ValueError(expected(who, "a whole tar archive", Words(error), remedy)) from error
 
@@ -154,12 +182,22 @@ def _note(
     """Note where a file lies; of files of one name the last counts, as when a tar is unpacked."""
     span = start + member.offset_data, member.size
     if member.islnk():
-        target = (folder + _plain(member.linkname)).encode()
+        target = _bytes(folder + _plain(member.linkname), who)
         if target not in found:
             got = Words(f"{member.name}, a link to {member.linkname}, which is not before it")
             raise ValueError(expected(who, "hard links to files in it", got))
         span = found[target]
-    found[(folder + _plain(member.name)).encode()] = span
+    found[_bytes(folder + _plain(member.name), who)] = span
+
+
+def _bytes(name: str, who: str) -> bytes:
+    try:
+        if "\0" not in name:
+            return name.encode()
+    except UnicodeEncodeError:
+        pass
+    remedy = "write the tar again with such names"
+    raise ValueError(expected(who, "names in UTF-8", Words(ascii(name)), remedy))
 
 
 def _plain(name: str) -> str:
@@ -221,11 +259,36 @@ def _load(places: tuple[Path, ...], stamp: np.ndarray[Any, Any]) -> TarIndex | N
     for file in places:
         try:
             with file.open("rb") as handle, np.load(handle, allow_pickle=False) as kept:
-                if np.array_equal(kept["stamp"], stamp):
-                    return TarIndex(kept["names"], kept["offsets"], kept["sizes"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                index = TarIndex(kept["names"], kept["offsets"], kept["sizes"])
+                if np.array_equal(kept["stamp"], stamp) and _is_sound(index, int(stamp[1])):
+                    return index
+        # A damaged one shows as whatever went wrong inside numpy; it is made again.
+        except Exception:
             continue
     return None
+
+
+def _is_sound(index: TarIndex, size: int) -> bool:
+    """Whether an index can be one of an archive of ``size`` bytes."""
+    names, offsets, sizes = index.names, index.offsets, index.sizes
+    if (
+        names.ndim != 1
+        or names.dtype.kind != "S"
+        or not offsets.shape == sizes.shape == names.shape
+    ):
+        return False
+    if not offsets.dtype == sizes.dtype == np.int64:
+        return False
+    inside = (offsets >= 0) & (sizes >= 0) & (offsets <= size - sizes)
+    return bool(inside.all() and (names[1:] > names[:-1]).all()) and _in_utf8(names)
+
+
+def _in_utf8(names: np.ndarray[Any, Any]) -> bool:
+    try:
+        b"".join(names.tolist()).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _save(places: tuple[Path, ...], stamp: np.ndarray[Any, Any], index: TarIndex) -> None:

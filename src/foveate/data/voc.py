@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from xml.etree import ElementTree
+
+from foveate.core.reading import parse_xml
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ def read_boxes(content: bytes) -> Boxes:
         ValueError: If it is no such XML, has no box, or an empty one.
     """
     try:
-        tree = ElementTree.fromstring(content)
+        tree = parse_xml(content)
         sides = [int(tree.findtext(f"size/{name}") or 0) for name in ("height", "width")]
         boxes = [
             [float(box.findtext(name) or "none") for name in ("xmin", "ymin", "xmax", "ymax")]
             for box in tree.iterfind("object/bndbox")
         ]
-    except (ElementTree.ParseError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"damaged annotation: {error}") from error
     if not boxes:
         raise ValueError("annotation without a box")

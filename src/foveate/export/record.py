@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from foveate.core import environment
 from foveate.core.files import write_json
+from foveate.core.reading import read_object
 from foveate.export.check import Check
 from foveate.export.program import INPUT, Program
 from foveate.export.settings import Runner, Target
@@ -126,10 +126,9 @@ def measured(runner: Runner, check: Check | None, speed: Speed | None) -> dict[s
 def read_record(file: Path) -> dict[str, Any]:
     """Read the JSON of an exported file; empty if there is none or it cannot be read."""
     try:
-        tree = json.loads(record_path(file).read_text(encoding="utf-8"))
+        return read_object(record_path(file))
     except (OSError, ValueError):
         return {}
-    return tree if isinstance(tree, dict) else {}
 
 
 def write_record(file: Path, tree: Mapping[str, Any]) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core import expected, suggest
+from foveate.core.reading import whole
 from foveate.training import ModelSection
 from foveate.training.toml import read_toml
 
@@ -163,16 +164,17 @@ def parse_figure(text: str, source: str = "") -> Figure:
 def published() -> Mapping[str, PublishedTable]:
     """Every table by its name."""
     tree = read_toml(PATH)
-    known = _experiments(tree.pop("experiments"))
-    return {
-        name: PublishedTable(
-            name=name,
-            title=one["title"],
-            notes=tuple(one["notes"]),
-            groups=tuple(_group(group, known) for group in one.get("groups", ())),
-        )
-        for name, one in tree.items()
-    }
+    with whole(str(PATH), "the paper's tables"):
+        known = _experiments(tree.pop("experiments"))
+        return {
+            name: PublishedTable(
+                name=name,
+                title=one["title"],
+                notes=tuple(one["notes"]),
+                groups=tuple(_group(group, known) for group in one.get("groups", ())),
+            )
+            for name, one in tree.items()
+        }
 
 
 def published_table(name: str) -> PublishedTable:

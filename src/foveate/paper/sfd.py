@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from foveate.core import expected
+from foveate.core.reading import read_object, whole
 from foveate.paper.counting import Tell, quietly
 from foveate.paper.published import published_table
 from foveate.paper.selection import chosen_groups
@@ -31,7 +31,10 @@ def sfd(runs: Path | None = None, only: tuple[str, ...] = (), tell: Tell = quiet
     cells = [(row.label, marks.cell(row.paper.get("sfd")), "unknown") for row in rows]
     heads = ("network", "printed", "printed: chance")
     found = list(explanations(runs)) if runs is not None else []
-    ours = [_section(name, record) for name, record in found]
+    ours = []
+    for name, record in found:
+        with whole(f"{RECORD} of {name}", "what foveate explain writes"):
+            ours.append(_section(name, record))
     missing = () if ours else (f"Ours: {NOT_RUN}. Make it with foveate paper sfd --weights RUN.",)
     return PaperTable(
         name=table.name,
@@ -61,7 +64,7 @@ def explanations(runs: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise FileNotFoundError(expected("paper sfd", "a folder with explanations", str(runs)))
     for path in sorted(runs.rglob(RECORD)):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_object(path)
             layer = record["summary"]["layers"][0]
             if "sfd" in record["summary"]["scores"][layer]:
                 place = path.parent.relative_to(runs)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 from foveate.core import expected
+from foveate.core.reading import TEXT_LIMIT, parse_json, read_file
 from foveate.detection.data.problems import problem_lines
 from foveate.report.reading import StudyRecord
 from foveate.report.statistics import estimate
@@ -97,10 +97,7 @@ def _pictures(study: StudyRecord) -> Iterator[dict[str, str]]:
     if not path.is_file():
         return
     rule = f"a list of pictures in {path}"
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(expected("report", rule, str(error))) from error
+    told = parse_json(read_file(path, TEXT_LIMIT), "report", rule)
     if not isinstance(told, list):
         raise ValueError(expected("report", rule, type(told).__name__))
     for one in told:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core import Words, expected
+from foveate.core.reading import TEXT_LIMIT, parse_json, read_file
 from foveate.report.statistics import Comparison, Estimate, compare, estimate, holm
 
 FILE = "explain.json"
@@ -227,10 +227,7 @@ def read_explained(folder: str | Path) -> Explained:
     if not path.is_file():
         rule = f"a folder of `foveate explain` with {FILE}, which is written last"
         raise FileNotFoundError(expected("report", rule, str(folder), "give the command again"))
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(expected("report", f"valid JSON in {path}", str(error))) from error
+    tree = parse_json(read_file(path, TEXT_LIMIT), "report", f"valid JSON in {path}")
     summary = tree.get("summary") if isinstance(tree, dict) else None
     known = summary if isinstance(summary, dict) else {}
     lacks = [key for key in _NEEDED if key not in known or known[key] in ([], None)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core.files import write_bytes
+from foveate.core.reading import whole
 from foveate.report.copies import copy_pictures
 from foveate.report.explained import KIND, Explained, read_explained
 from foveate.report.explained_html import find_inside
@@ -44,14 +45,15 @@ def write_kept(
         ImportError: If matplotlib is missing.
     """
     record, place = read_explained(folder), Path(target)
-    kept = keep_explained(record, title, note)
-    pictures = (
-        (_without_places(picture), find_inside(record, str(picture.get("file", ""))))
-        for picture in record.tree.get("pictures") or ()
-    )
-    kept["pictures"] = copy_pictures(pictures, place, name)
-    write_bytes(place / f"{name}.csv", means_csv(record).encode())
-    write_bytes(place / f"{name}.png", draw_explained(Explained(kept)))
+    with whole(f"a report of {folder}", "explain.json as foveate writes it"):
+        kept = keep_explained(record, title, note)
+        pictures = (
+            (_without_places(picture), find_inside(record, str(picture.get("file", ""))))
+            for picture in record.tree.get("pictures") or ()
+        )
+        kept["pictures"] = copy_pictures(pictures, place, name)
+        write_bytes(place / f"{name}.csv", means_csv(record).encode())
+        write_bytes(place / f"{name}.png", draw_explained(Explained(kept)))
     text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
     write_bytes(place / f"{name}.json", text.encode())
     return place / f"{name}.json"

@@ -12,7 +12,7 @@ from foveate.report.detected import OVERLAPS, detected_of
 from foveate.report.detected_plots import precision_charts
 from foveate.report.explained import FILE, read_explained
 from foveate.report.explained_html import sections
-from foveate.report.reading import StudyRecord, read_study
+from foveate.report.reading import StudyRecord, read_study, whole_study
 from foveate.report.rows import Row, rows_of
 from foveate.report.starts import BASE, starts_of
 from foveate.report.templating import environment, inline_png, markup
@@ -37,8 +37,9 @@ def write_report(study_folder: str | Path) -> Path:
         ImportError: If jinja2 is missing.
     """
     study = read_study(study_folder)
-    rows = rows_of(study)
-    page = render(study, rows)
+    with whole_study(study.path):
+        rows = rows_of(study)
+        page = render(study, rows)
     _write(study.path / "results.csv", table.csv_text(rows))
     return _write(study.path / "report.html", page)
 

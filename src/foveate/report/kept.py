@@ -14,7 +14,14 @@ from typing import Any
 from foveate.attention import attention_spec
 from foveate.core import Words, expected
 from foveate.report.detected import detected_of
-from foveate.report.reading import NONE, RunRecord, StudyRecord, read_study, variants_of
+from foveate.report.reading import (
+    NONE,
+    RunRecord,
+    StudyRecord,
+    read_study,
+    variants_of,
+    whole_study,
+)
 from foveate.report.rows import Row, rows_of
 from foveate.report.starts import starts_of
 from foveate.report.statistics import compare, holm
@@ -42,12 +49,17 @@ def keep(folder: str | Path, title: str = "", note: str = "") -> dict[str, Any]:
         ValueError: If runs or costs are missing.
     """
     study = read_study(folder)
+    with whole_study(study.path):
+        return _keep(study, title, note)
+
+
+def _keep(study: StudyRecord, title: str, note: str) -> dict[str, Any]:
     rows = rows_of(study)
     run = study.any_run()
     missing = [row.label for row in rows if row.runs < row.wanted]
     if missing or run is None or not study.costs:
         lacks = f"no finished run of every seed for {', '.join(missing)}" if missing else "no costs"
-        raise ValueError(expected("keep", f"a finished study in {folder}", Words(lacks)))
+        raise ValueError(expected("keep", f"a finished study in {study.path}", Words(lacks)))
     metric = study.metric
     shown = [c for c in columns("accuracy", metric) if c.title not in ("runs", "verdict")]
     shown += [c for c in columns("cost", metric) if c.table == "cost"]
@@ -97,6 +109,11 @@ def metrics_csv(folder: str | Path) -> str:
         FileNotFoundError: If the folder is no study.
     """
     study = read_study(folder)
+    with whole_study(study.path):
+        return _metrics_csv(study)
+
+
+def _metrics_csv(study: StudyRecord) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [*study.metric.epochs, *_loss_parts(study)]

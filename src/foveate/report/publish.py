@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core.files import write_bytes
+from foveate.core.reading import read_object, whole
 from foveate.report.copies import copy_pictures
 from foveate.report.detected_plots import draw_precision
 from foveate.report.explained import KIND, Explained
@@ -20,6 +21,7 @@ from foveate.report.pages import markdown_index, markdown_page
 from foveate.report.pictures import draw
 
 SUMMARY = "summary"
+_RULE = "what was kept of a study, as foveate writes it"
 
 
 def publish(
@@ -94,6 +96,11 @@ def publish_explained(
 def page_of(numbers: Path) -> str:
     """The page of a ``NAME.json``, which links to those of its files that are there."""
     kept = _read(numbers)
+    with whole(str(numbers), _RULE):
+        return _page_of(numbers, kept)
+
+
+def _page_of(numbers: Path, kept: dict[str, Any]) -> str:
     make, rows = markdown_page, "every epoch of every run"
     if kept.get("kind") == KIND:
         make, rows = explained_page, "means by layer, network and seed"
@@ -106,7 +113,8 @@ def pages_of(folder: str | Path) -> dict[Path, str]:
     """Every page that belongs into a folder of published studies, and its index, by path."""
     found = sorted(Path(folder).glob("*.json"))
     pages = {path.with_suffix(".md"): page_of(path) for path in found}
-    index = markdown_index({path.stem: _read(path) for path in found})
+    with whole(str(folder), _RULE):
+        index = markdown_index({path.stem: _read(path) for path in found})
     return {**pages, Path(folder) / "README.md": index}
 
 
@@ -147,5 +155,4 @@ def _plots(numbers: Path, kept: dict[str, Any]) -> dict[Path, Callable[[], bytes
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return tree
+    return read_object(path, _RULE)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from foveate.core import expected
+from foveate.core.reading import TEXT_LIMIT, parse_json, read_file, read_text, whole
 from foveate.report.metric import Metric, metric_of
 from foveate.training.toml import read_toml
 
@@ -104,6 +105,16 @@ def read_study(folder: str | Path) -> StudyRecord:
     if not (path / "study.toml").is_file():
         rule = "a study folder with study.toml, as made by `foveate compare`"
         raise FileNotFoundError(expected("report", rule, str(path)))
+    with whole_study(path):
+        return _read_study(path)
+
+
+def whole_study(path: Path) -> AbstractContextManager[None]:
+    """Hold whoever looks into a study to one error for files that are not as they were written."""
+    return whole(f"a report of {path}", "results and costs as foveate writes them")
+
+
+def _read_study(path: Path) -> StudyRecord:
     study = read_toml(path / "study.toml")
     metric_of(study)  # Of a task that is unknown here nothing could be told.
     costs = dict(_read_json(path / "costs.json"))
@@ -188,10 +199,11 @@ def _read_run(path: Path, label: str, seed: int) -> RunRecord:
 def _read_curve(path: Path) -> list[dict[str, float]]:
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
+    lines = read_text(path, "a table of epochs").splitlines()
+    with whole(str(path), "a table of epochs"):
         return [
             {key: _number(value) for key, value in row.items() if key}
-            for row in csv.DictReader(file)
+            for row in csv.DictReader(lines)
         ]
 
 
@@ -205,10 +217,7 @@ def _number(text: str | None) -> float:
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(expected("report", f"valid JSON in {path}", str(error))) from error
+    content = parse_json(read_file(path, TEXT_LIMIT), "report", f"valid JSON in {path}")
     if not isinstance(content, dict):
         raise ValueError(expected("report", f"a JSON object in {path}", type(content).__name__))
     return content

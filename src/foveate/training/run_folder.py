@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from foveate.core import Words, expected
 from foveate.core.files import write_bytes, write_json
+from foveate.core.reading import read_object, read_text, whole
 from foveate.training.recipe import Recipe, RecipeOf, differences, load_recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 ModelOf = TypeVar("ModelOf", bound="nn.Module")
+
+
+_TABLE = "a table of numbers, a row for each epoch"
 
 
 class RunFolder:
@@ -115,9 +118,10 @@ class RunFolder:
         """One row per finished epoch, by column; empty before the first."""
         if not self.metrics_path.is_file():
             return []
-        with self.metrics_path.open(newline="", encoding="utf-8") as handle:
+        rows = read_text(self.metrics_path, _TABLE).splitlines()
+        with whole(str(self.metrics_path), _TABLE):
             return [
-                {key: float(value) for key, value in row.items()} for row in csv.DictReader(handle)
+                {key: float(value) for key, value in row.items()} for row in csv.DictReader(rows)
             ]
 
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
@@ -140,16 +144,14 @@ class RunFolder:
         """
         if not self.result_path.is_file():
             return None
-        result: dict[str, Any] = json.loads(self.result_path.read_text(encoding="utf-8"))
-        return result
+        return read_object(self.result_path, "the result of a run")
 
     @property
     def environment(self) -> dict[str, Any] | None:
         """The conditions the run was made under; None if they were not recorded."""
         if not self.environment_path.is_file():
             return None
-        tree: dict[str, Any] = json.loads(self.environment_path.read_text(encoding="utf-8"))
-        return tree
+        return read_object(self.environment_path, "the conditions of a run")
 
     @property
     def is_finished(self) -> bool:

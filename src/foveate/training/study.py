@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -11,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from foveate.attention import attention_spec, check_options, list_attentions
 from foveate.core import Words, expected
+from foveate.core.reading import read_object
 from foveate.training.recipe import Recipe, Section, check_task, differences
 from foveate.training.run_folder import RunFolder
 from foveate.training.toml import describe_errors, read_toml, write_toml
@@ -294,8 +294,7 @@ class StudyFolder:
         """Costs by label, and ``"_conditions"``; empty while they are not measured."""
         if not self.costs_path.is_file():
             return {}
-        tree: dict[str, Any] = json.loads(self.costs_path.read_text(encoding="utf-8"))
-        return tree
+        return read_object(self.costs_path, "costs by label")
 
     def run(self, label: str, seed: int) -> RunFolder:
         """Return the folder of one run."""

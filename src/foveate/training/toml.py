@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from foveate.core import Words, expected, require, suggest
 from foveate.core.files import write_bytes
+from foveate.core.reading import read_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -17,17 +19,35 @@ else:
     import tomli as tomllib
 
 
+_MOST = 1 << 22
+# A key of n dotted parts costs n^2 to read.
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){32}""")
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        ValueError: If it is no TOML; the line is named.
+        OSError: If it cannot be read.
+        ValueError: If it is no TOML (the line is named), or larger than 4 MiB.
     """
     try:
-        tree: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return tree
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return _parsed(read_file(path, _MOST).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(expected(str(path), "valid TOML", Words(f"an error: {error}"))) from None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        RecursionError: If it is nested too deeply.
+        ValueError: If it is none, or a key has so many parts that reading it would take minutes.
+    """
+    if _LONG_KEY.search(text):
+        raise ValueError("a key of more than 32 parts")
+    tree: dict[str, Any] = tomllib.loads(text)
+    return tree
 
 
 def parse_value(text: str) -> Any:
@@ -38,8 +58,8 @@ def parse_value(text: str) -> Any:
         ([1, 2], 0.001, 'das')
     """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return _parsed(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
         return text
 
 

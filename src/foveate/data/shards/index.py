@@ -12,10 +12,12 @@ import numpy as np
 
 from foveate.core import Words, expected
 from foveate.core.files import write_bytes
+from foveate.core.reading import parse_json
 
 INDEX = "index.json"
 _FORMAT = "foveate-shards-1"
 _SHA256 = re.compile("[0-9a-f]{64}")
+_RULE, _REMEDY = f"an index of format {_FORMAT}", "make it again: foveate shards --index"
 _COLUMNS = ("labels", "offsets", "sizes")
 
 
@@ -65,11 +67,14 @@ class Shard:
         columns = {name: np.array(tree[name], dtype=np.int64) for name in _COLUMNS}
         names = [name.encode() for name in tree["files"]]
         name, size, sha256 = str(tree["name"]), int(tree["bytes"]), str(tree["sha256"])
-        if {len(column) for column in columns.values()} != {len(names)}:
+        if {column.shape for column in columns.values()} != {(len(names),)}:
             raise ValueError(f"columns of {name} differ in length")
         # Both become paths on this machine, where what was fetched must not choose the folder.
-        if name.startswith("/") or ".." in name.split("/") or not _SHA256.fullmatch(sha256):
+        leads_out = name.startswith("/") or ".." in name.split("/") or not name or "\0" in name
+        if leads_out or not _SHA256.fullmatch(sha256):
             raise ValueError(f"a shard {name!r} with checksum {sha256!r}")
+        if not 0 <= size < 2**63:
+            raise ValueError(f"a shard of {size} bytes")
         offsets, sizes = columns["offsets"], columns["sizes"]
         if (offsets < 0).any() or (sizes < 0).any() or (offsets > size - sizes).any():
             raise ValueError(f"images beyond the {size} bytes of {name}")
@@ -113,24 +118,31 @@ class ShardIndex:
             ValueError: If it is none; ``where`` names it.
         """
         try:
-            tree = json.loads(content)
+            tree = parse_json(content, where, _RULE, _REMEDY)
             if tree["format"] != _FORMAT:
                 raise ValueError(f"format {tree['format']!r}")
             splits = {
                 split: tuple(Shard.from_json(shard) for shard in shards)
                 for split, shards in tree["splits"].items()
             }
-            index = ShardIndex(tuple(tree["classes"]), splits)
+            index = ShardIndex(tuple(map(_name, tree["classes"])), splits)
             for shard in (shard for shards in splits.values() for shard in shards):
                 if len(shard) and not 0 <= shard.labels.min() <= shard.labels.max() < len(
                     index.classes
                 ):
                     raise ValueError(f"labels of {shard.name} beyond {len(index.classes)} classes")
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            rule, remedy = f"an index of format {_FORMAT}", "make it again: foveate shards --index"
             got = Words(f"{type(error).__name__}: {error}")
-            raise ValueError(expected(where, rule, got, remedy)) from error
+            raise ValueError(expected(where, _RULE, got, _REMEDY)) from error
         return index
+
+
+def _name(value: Any) -> str:
+    """Return the name of a class, if it is one."""
+    if not isinstance(value, str):
+        raise TypeError(f"a class {value!r}")
+    value.encode()
+    return value
 
 
 def load_index(folder: Path) -> ShardIndex | None:

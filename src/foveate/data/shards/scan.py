@@ -10,12 +10,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from foveate.core import Words, expected
+from foveate.core.reading import read_text
 from foveate.data.folder import natural_key
 from foveate.data.images import EXTENSIONS
 from foveate.data.shards.index import Shard, ShardIndex
 from foveate.data.tars import TarIndex, read_range, scan_tar
 
 CLASSES = "classes.txt"
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def index_tars(
     texts = {text for tars_of in scanned.values() for tar in tars_of for text in tar.texts}
     names = list(classes) if classes is not None else _classes(folder, texts)
     label_of = {name: label for label, name in enumerate(names)}
-    if all(text.isdecimal() for text in texts):
+    if all(map(_is_number, texts)):
         label_of = {text: int(text) for text in texts if int(text) < len(names)}
     strange = sorted(texts - set(label_of))
     if strange:
@@ -98,8 +100,9 @@ def index_tars(
 def _classes(folder: Path, texts: set[str]) -> list[str]:
     listed = folder / CLASSES
     if listed.is_file():
-        return [line for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()]
-    numbers = {text for text in texts if text.isdecimal()}
+        lines = read_text(listed, "names of classes").splitlines()
+        return [line for line in lines if line.strip()]
+    numbers = {text for text in texts if _is_number(text)}
     if numbers == texts:
         return [str(label) for label in range(1 + max(map(int, texts), default=0))]
     if numbers or "" in texts:
@@ -108,6 +111,11 @@ def _classes(folder: Path, texts: set[str]) -> list[str]:
         rule, remedy = "numbers or names in the .cls, in all alike", f"correct it, or add {CLASSES}"
         raise ValueError(expected(str(folder), rule, got, remedy))
     return sorted(texts)
+
+
+def _is_number(text: str) -> bool:
+    """Whether a .cls holds a class by its number; a longer one than any has is a name."""
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
 
 
 def _scan(path: Path) -> _Scanned:

@@ -12,6 +12,7 @@ from pathlib import Path
 from foveate.core import Words, check_positive_int, expected, require
 from foveate.core.files import write_bytes
 from foveate.data.files import FileDataset
+from foveate.data.images import UnreadableImageError
 from foveate.data.samples import ImageDataset, Unreadable
 from foveate.data.shards.index import ShardIndex, load_index
 from foveate.data.shards.scan import CLASSES, index_tars
@@ -140,6 +141,8 @@ def _content(dataset: ImageDataset, place: int) -> tuple[bytes, str] | Unreadabl
             kept = dataset.original(place)
         except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
             return Unreadable(place, dataset.name_of(place), error.strerror or str(error))
+        except UnreadableImageError as error:
+            return Unreadable(place, dataset.name_of(place), str(error))
         if kept is not None:
             name, empty = dataset.name_of(place), "empty file (0 bytes)"
             return kept if kept[0] else Unreadable(place, name, empty)

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from foveate.data import Unreadable
+from foveate.data.files import inside
 from foveate.data.images import UnreadableImageError, read_image
 from foveate.detection.data.samples import DetectionDataset
 from foveate.detection.data.table import BoxTable, Objects, Shown
@@ -41,6 +42,8 @@ class BoxFiles(DetectionDataset):
         """Return an image, upright, or why it cannot be read."""
         name = self.name_of(index)
         try:
-            return read_image(self.folder / name)
+            return read_image(inside(self.folder, name))
+        except FileNotFoundError:
+            return Unreadable(index, name, "no such file")
         except UnreadableImageError as error:
             return Unreadable(index, name, str(error))

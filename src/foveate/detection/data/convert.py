@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from foveate.core import Words, expected
-from foveate.detection.data.headers import holds
+from foveate.data.files import holds
 from foveate.detection.data.voc import open_voc
 from foveate.detection.data.writing import Split, WrittenBoxes, whole_folder, write_splits
 

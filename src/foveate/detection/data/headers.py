@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foveate.data.coco_turns import stored_size
-from foveate.data.images import UnreadableImageError
+from foveate.data.files import inside
+from foveate.data.images import MAX_BYTES, UnreadableImageError
 from foveate.detection.data.table import Size
 
 _HEAD = 1 << 16
@@ -37,24 +38,26 @@ HeaderOf = Callable[[str], Header | None]
 def read_header(path: Path) -> Header | None:
     """Read the head of an image file; None if there is none, or it is no image."""
     try:
+        if not path.is_file():  # A device would never end.
+            return None
         with path.open("rb") as handle:
             head = handle.read(_HEAD)
             try:
                 return Header(*stored_size(head))
             except UnreadableImageError:  # A head may be longer than usual.
-                return Header(*stored_size(head + handle.read())) if len(head) == _HEAD else None
+                more = handle.read(MAX_BYTES) if len(head) == _HEAD else b""
+                return Header(*stored_size(head + more)) if more else None
     except (OSError, UnreadableImageError):
         return None
 
 
 def headers_in(folder: Path) -> HeaderOf:
     """Return what reads the head of a file in ``folder`` by its name."""
-    return lambda name: read_header(folder / name)
 
+    def look(name: str) -> Header | None:
+        try:
+            return read_header(inside(folder, name))
+        except FileNotFoundError:
+            return None
 
-def holds(folder: Path, name: str) -> bool:
-    """Return whether there is such a file; a name that no file can have is none."""
-    try:
-        return (folder / name).is_file()
-    except OSError:
-        return False
+    return look

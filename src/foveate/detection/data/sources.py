@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core import Words, check_choice, check_positive_int, expected
+from foveate.data.files import holds
 from foveate.data.split import shuffled
 from foveate.detection.data.boxes import BoxFiles
 from foveate.detection.data.coco import check_coco, load_coco
 from foveate.detection.data.generated import SceneBoxes
-from foveate.detection.data.headers import headers_in, holds
+from foveate.detection.data.headers import headers_in
 from foveate.detection.data.samples import DetectionDataset
 from foveate.detection.data.voc import open_voc
 

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from foveate.core import Words, check_choice, expected
+from foveate.core.reading import TEXT_LIMIT, parse_xml, read_file, read_text
 from foveate.data.images import EXTENSIONS
 from foveate.data.split import split_places
 from foveate.detection.data.boxes import BoxFiles
@@ -79,7 +80,7 @@ def _chosen(folder: Path, stems: Sequence[str], split: str | None, seed: int) ->
         return stems
     lists = folder / "ImageSets" / "Main"
     if (lists / f"{split}.txt").is_file():
-        lines = (lists / f"{split}.txt").read_text(encoding="utf-8").splitlines()
+        lines = read_text(lists / f"{split}.txt", "names of images").splitlines()
         known = set(stems)
         # A line may go on with 1 or -1: whether the image holds what the list is about.
         return [
@@ -114,8 +115,8 @@ class _Trees:
     def take(self, number: int, file: Path, wanted: bool) -> None:
         """Read a file; of one that is not wanted only the classes, which all splits share."""
         try:
-            root = ElementTree.parse(file).getroot()
-        except (ElementTree.ParseError, LookupError, OSError, ValueError) as error:
+            root = parse_xml(read_file(file, TEXT_LIMIT))
+        except (OSError, ValueError) as error:
             if wanted:
                 self.problems.note("no annotation", f"{file.name} ({error})")
             return

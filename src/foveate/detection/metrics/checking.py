@@ -94,4 +94,7 @@ def _box(value: Any, where: str) -> list[float]:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
+    try:
+        return isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:  # An integer beyond all floats.
+        return False

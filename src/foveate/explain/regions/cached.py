@@ -15,6 +15,7 @@ from torch import Tensor
 from foveate.core import expected
 from foveate.core.environment import timestamp, versions
 from foveate.core.files import write_bytes, write_json
+from foveate.core.reading import read_object
 from foveate.data.images import UnreadableImageError
 from foveate.data.samples import ImageDataset
 from foveate.explain.regions.pictures import mask_png, read_mask, small_jpeg
@@ -154,7 +155,7 @@ def read_entry(path: Path, key: str | None = None) -> Entry | None:
         None if there is none, it is damaged, or has another key.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = read_object(path)
         height, width = content["image"]["size"]
         told = content["region"]
         if content["format"] != FORMAT or key not in (None, content["key"]):
@@ -172,5 +173,5 @@ def read_entry(path: Path, key: str | None = None) -> Entry | None:
             return None
         name, asked = str(content["image"]["name"]), content["class"]
         return Entry(path, name, asked, (height, width), dict(content["settings"]), region)
-    except (KeyError, OSError, TypeError, UnreadableImageError, ValueError):
+    except (AttributeError, KeyError, OSError, TypeError, UnreadableImageError, ValueError):
         return None

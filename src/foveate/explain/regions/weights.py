@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core import Words, expected, require
+from foveate.core.reading import read_object
 
 _WHO = "grounded-sam"
 _DECIDING = (".bin", ".json", ".model", ".safetensors", ".txt")
@@ -76,7 +76,7 @@ class Checkpoint:
         file = self.folder / "config.json"
         rule = f"a {self.role} of type {', '.join(self.types)} in {self.folder}"
         try:
-            config = json.loads(file.read_text(encoding="utf-8"))
+            config = read_object(file)
             kind = config.get("model_type")
         except FileNotFoundError:
             raise ValueError(expected(_WHO, rule, Words("no config.json"))) from None

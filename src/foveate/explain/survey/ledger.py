@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from foveate.core import Words, expected
 from foveate.core.files import write_bytes, write_json, write_with
+from foveate.core.reading import read_object, whole
 
 KEYS = ("index", "image", "network", "seed", "layer", "truth", "said", "explained", "flag")
 """What a row is about; its other columns are scores."""
@@ -61,7 +62,9 @@ class Ledger:
         self.path, self.left_out_path = folder / "scores.csv", folder / "left-out.csv"
         _refuse_others(folder, settings, prints or {})
         counts = Counter(row["index"] for row in read_rows(self.path))
-        self._left_out = {row["index"]: row for row in read_rows(self.left_out_path)}
+        self._left_out = {
+            row["index"]: row for row in read_rows(self.left_out_path) if set(row) >= {*_LEFT_OUT}
+        }
         whole = {int(index) for index, count in counts.items() if count == each}
         seen = Counter(index // batch for index in whole | {int(one) for one in self._left_out})
         end = math.inf if images is None else images
@@ -119,11 +122,15 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a table as text; a line that was cut off in the middle is passed over."""
     if not path.is_file():
         return
-    with path.open(encoding="utf-8", newline="") as handle:
+    with path.open(encoding="utf-8", newline="") as handle, whole(str(path), "a table of scores"):
         # A line without its end may lack digits of its last number.
         for row in csv.DictReader(line for line in handle if line.endswith("\n")):
-            if None not in row and None not in row.values() and row.get("index", "").isdigit():
+            if None not in row and None not in row.values() and _is_place(row.get("index", "")):
                 yield row
+
+
+def _is_place(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 16
 
 
 def printable(name: str) -> str:
@@ -178,7 +185,7 @@ def _refuse_others(folder: Path, settings: Mapping[str, Any], prints: Mapping[st
         write_json(path, tree)
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_object(path, "the settings of a survey")
         old = dict(before.pop(_PRINTS, {}))
     except (ValueError, TypeError, AttributeError) as error:
         remedy = f"{remedy}, or delete this one"

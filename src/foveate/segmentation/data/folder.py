@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,16 @@ import torch
 from torch import Tensor
 
 from foveate.core import Words, expected, require
+from foveate.core.reading import read_text
 from foveate.data import Unreadable
 from foveate.data.folder import image_files
-from foveate.data.images import UnreadableImageError, open_image, to_tensor
+from foveate.data.images import (
+    FORMATS,
+    UnreadableImageError,
+    image_bytes,
+    open_image,
+    to_tensor,
+)
 from foveate.data.split import shuffled
 from foveate.segmentation.data.samples import BACKGROUND, IGNORED, MapDataset
 
@@ -148,7 +156,7 @@ def _check_sizes(image: Path, mask: Path) -> None:
 def _size(file: Path) -> tuple[int, int] | None:
     pillow: Any = require("PIL.Image", "models", "reading masks")
     try:
-        with pillow.open(file) as picture:
+        with pillow.open(io.BytesIO(image_bytes(file)), formats=FORMATS) as picture:
             width, height = picture.size
             turned = picture.getexif().get(0x0112, 1) >= _SIDEWAYS
     except Exception:  # Whatever a broken file makes Pillow raise: reading it will say.
@@ -160,10 +168,7 @@ def _names(folder: Path, seed: int) -> tuple[str, ...]:
     """Read the names of the classes, or number them."""
     file = folder / "classes.txt"
     if file.is_file():
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise ValueError(expected(str(file), "text in UTF-8", Words(error))) from error
+        lines = read_text(file).splitlines()
         names = [line.strip() for line in lines if line.strip()]
         if not 2 <= len(names) <= IGNORED or len(set(names)) < len(names):
             rule = f"2 to {IGNORED} names of classes, each once"

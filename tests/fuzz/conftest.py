@@ -1,0 +1,3 @@
+"""The readers, and where what makes their sound files lies."""
+
+import catalog  # noqa: F401 - it tells Python where to look

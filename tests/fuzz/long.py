@@ -1,0 +1,111 @@
+"""Try every reader of files on damaged and foreign ones for as long as there is time.
+
+python tests/fuzz/long.py --minutes 20 [--only NAME] [--write]
+
+Prints a line for each reader, and the findings: anything but a sound answer or a documented error,
+more than 20 seconds or more than 3 GiB for one small file. With --write the counts go to
+tests/fuzz/results.json, from which `python docs/supply.py` makes the table of docs/security.md.
+Exits with 1 if anything was found.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import catalog
+from harness import BYTES, SECONDS, Finding, little_memory, try_reader
+from hypothesis import HealthCheck, Phase, given, settings
+
+from foveate.core import environment
+
+RESULTS = Path(__file__).with_name("results.json")
+ROUND = 200
+
+
+def _where(error):
+    """Return file and line in foveate where a finding came from."""
+    frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
+    ours = [frame for frame in frames if "foveate" in Path(frame.filename).parts] or frames
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
+
+
+def fuzz(one, seconds):
+    """Try a reader for some seconds; return how often, the slowest, and findings by place."""
+    begun, tried, slowest, findings = time.monotonic(), 0, 0.0, {}
+    root = Path(tempfile.mkdtemp())
+
+    def check(content):
+        nonlocal tried, slowest
+        if time.monotonic() > begun + seconds:
+            return
+        tried += 1
+        folder, start = root / str(tried), time.monotonic()
+        folder.mkdir()
+        try:
+            try_reader(one, content, folder)
+        except Finding as error:
+            findings.setdefault(_where(error), str(error)[:300])
+        slowest = max(slowest, time.monotonic() - start)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    while time.monotonic() < begun + seconds:
+        wrapped = given(one.strategy)(lambda content: check(content))
+        settings(
+            max_examples=ROUND,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )(wrapped)()
+    shutil.rmtree(root, ignore_errors=True)
+    return {
+        "files": one.files,
+        "tried": tried,
+        "seconds": round(time.monotonic() - begun, 1),
+        "slowest": round(slowest, 2),
+        "findings": findings,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=10.0, help="for all readers together")
+    parser.add_argument("--only", default="", help="readers whose names hold this word")
+    parser.add_argument("--write", action="store_true", help=f"keep the counts in {RESULTS.name}")
+    asked = parser.parse_args()
+    chosen = {name: one for name, one in sorted(catalog.READERS.items()) if asked.only in name}
+    rows = {}
+    with little_memory():
+        for name, one in chosen.items():
+            rows[name] = fuzz(one, 60 * asked.minutes / len(chosen))
+            told = {key: value for key, value in rows[name].items() if key != "files"}
+            print(f"{name}: {told}", flush=True)
+    found = sum(len(row["findings"]) for row in rows.values())
+    tried = sum(row["tried"] for row in rows.values())
+    print(f"{tried} files, {len(rows)} readers, {found} findings")
+    if asked.write:
+        tree = {
+            "command": f"make fuzz MINUTES={asked.minutes:g}",
+            "ended": environment.timestamp(),
+            "commit": environment.commit(),
+            "processor": environment.processor(),
+            "versions": environment.versions(("foveate", "torch", "numpy", "pillow", "scipy")),
+            "limits": {"seconds": SECONDS, "bytes": BYTES},
+            "readers": rows,
+        }
+        RESULTS.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
