@@ -4,7 +4,6 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-import torch
 
 import foveate
 from foveate.surgery import inserted
@@ -27,12 +26,15 @@ def test_every_example_says_what_it_shows_and_is_tested():
         assert f'"{path.stem}"' in here, path.name
 
 
-def test_the_plain_loop_learns_and_saves(tmp_path):
-    plain = example("plain_loop")
-    words = ["--images", "64", "--epochs", "3", "--out", str(tmp_path)]
-    torch.manual_seed(0)
-    assert plain.main(words) > 0.6
+def test_the_plain_loop_runs_and_saves(tmp_path):
+    words = ["--images", "16", "--epochs", "1", "--out", str(tmp_path)]
+    assert 0 <= example("plain_loop").main(words) <= 1
     assert list(inserted(foveate.load(tmp_path))) == ["layer1", "layer2", "layer3", "layer4"]
+
+
+@pytest.mark.slow
+def test_the_plain_loop_learns():
+    assert example("plain_loop").main([]) > 0.9
 
 
 def test_a_detector_made_of_a_list_of_layers_takes_gates():
