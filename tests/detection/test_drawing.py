@@ -64,7 +64,7 @@ def test_a_sheet_has_a_panel_for_each(tmp_path):
     image = torch.zeros(3, 64, 64, dtype=torch.uint8)
     panels = [(f"net {n}", BOX, LABEL, torch.tensor([0.5])) for n in range(5)]
     sheet = opened(draw_sheet(image, panels, classes=("a", "b")))
-    assert sheet.size[0] == 4 * 328 - 8 and sheet.size[1] > 640
+    assert sheet.size[0] == 3 * 328 - 8 and sheet.size[1] > 640
     with pytest.raises(ValueError, match="at least one panel"):
         draw_sheet(image, [], classes=("a",))
 

@@ -69,6 +69,7 @@ def sheet(panels: Sequence[tuple[str, Any]], notes: Sequence[tuple[str, str]] = 
     # Few in a row for wide images, so that a report shows them without shrinking much.
     across = min(len(panels), max(1, 1600 // width), 4)
     down, head, gap = -(-len(panels) // across), FONT + 10, 8
+    across = -(-len(panels) // down)  # Six are three and three, not four and two.
     wide = across * (width + gap) - gap
     rows = _rows(notes, wide)
     tall = down * (height + head + gap) - gap

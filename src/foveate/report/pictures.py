@@ -74,7 +74,9 @@ def described(kept: Mapping[str, Any]) -> str:
         "sweep": "{} and cost over the values of one option",
         "rows": f"{{}} of every {metric.network} with its 95 % interval and every seed",
     }
-    return words[shape_of(kept)].format(metric.title[0].upper() + metric.title[1:])
+    title = metric.title
+    begun = title if title != title.lower() else title[0].upper() + title[1:]
+    return words[shape_of(kept)].format(begun)
 
 
 def scores_by_seed(kept: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
