@@ -9,7 +9,7 @@ from foveate.training.toml import write_toml
 TINY = {
     "task": "stereo",
     "name": "tiny",
-    "data": {"source": "data/none", "size": 32, "width": 48},
+    "data": {"source": "scenes", "size": 32, "width": 48, "options": {"pieces": 2}},
     "model": {
         "name": "resnet10t",
         "preset": "small",
@@ -49,7 +49,7 @@ def test_from_pairs_to_disparities(foveate, tmp_path):
 
 @pytest.mark.slow
 def test_a_comparison_writes_a_report_in_pixels(foveate, tmp_path):
-    tree = {**TINY, "data": {**TINY["data"], "source": "scenes", "limit_train": 4, "limit_val": 2}}
+    tree = {**TINY, "data": {**TINY["data"], "limit_train": 4, "limit_val": 2}}
     tree["data"]["options"] = {"max_disparity": 8.0, "pieces": 2}
     write_toml(tmp_path / "tiny.toml", tree)
     study = tmp_path / "study"

@@ -39,4 +39,6 @@ def compare(
         draw=of.draw_disparities,
     )
     given |= {"data": data, "size": size}
-    run_comparison(task, given, **{"data.width": width})
+    # The options of a recipe are of the pairs that it generates; --set may give others.
+    options = None if data in (None, "scenes") else {}
+    run_comparison(task, given, **{"data.width": width, "data.options": options})
