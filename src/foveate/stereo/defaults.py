@@ -12,11 +12,11 @@ from foveate.training.defaults import lean
 _HEAD = {"channels": 24, "features": 24, "hidden": 24, "context": 24, "reach": 6, "iterations": 3}
 _SCENES: dict[str, Any] = {
     "data": {
-        "size": 32,
+        "size": 64,
         "width": 96,
         "limit_train": 400,
         "limit_val": 100,
-        "options": {"max_disparity": 20.0, "texture": 1.6, "pieces": 5},
+        "options": {"max_disparity": 24.0, "texture": 1.6, "pieces": 5},
     },
     "model": {
         "name": "resnet18",
@@ -24,7 +24,7 @@ _SCENES: dict[str, Any] = {
         "preset": "small",
         "head": _HEAD,
     },
-    "train": {"epochs": 4, "batch_size": 4, "lr": 2e-3, "weight_decay": 1e-4, "warmup_epochs": 0.5},
+    "train": {"epochs": 4, "batch_size": 4, "lr": 3e-3, "weight_decay": 1e-4, "warmup_epochs": 0.5},
 }
 _OWN: dict[str, Any] = {
     "data": {"augment": "flip"},

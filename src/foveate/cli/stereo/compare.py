@@ -40,5 +40,5 @@ def compare(
     )
     given |= {"data": data, "size": size}
     # The options of a recipe are of the pairs that it generates; --set may give others.
-    options = None if data in (None, "scenes") else {}
+    options: dict[str, Any] | None = None if data in (None, "scenes") else {}
     run_comparison(task, given, **{"data.width": width, "data.options": options})
