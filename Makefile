@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types tests test test-all fuzz demo sweep bench bench-smoke docs clean ci
+.PHONY: help setup fmt lint types tests test test-all fuzz demo sweep bench bench-smoke export-matrix docs clean ci
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +53,9 @@ bench: setup ## Measure the gate on 2 threads into benchmarks/results: time, mem
 
 bench-smoke: setup ## Run the benchmark on toy sizes: shows that it works, its numbers mean nothing
 	$(BIN)/foveate bench gate op memory scaling --quick --threads 1
+
+export-matrix: setup ## Export every attention to every runtime; hours, goes on where it stopped
+	$(BIN)/python benchmarks/export_matrix.py
 
 docs: setup ## Regenerate the tables and pictures of the README
 	$(BIN)/python docs/build.py

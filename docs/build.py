@@ -34,7 +34,7 @@ MEASURED = DOCS.parent / "benchmarks" / "results"
 PAPER = DOCS / "paper.md"
 PICTURE = DOCS / "images" / "first-look.png"
 PLOT = DOCS / "images" / "scaling.png"
-PAGES = (README, DOCS / "attentions.md")
+PAGES = (README, DOCS / "attentions.md", DOCS / "export.md")
 # Headings whose lines are shown as code.
 _CODE = ("options", "whole networks")
 
@@ -158,6 +158,14 @@ def measured(table: str) -> str:
     return make(measurements())
 
 
+def export_parity() -> str:
+    """Every attention in every runtime."""
+    sys.path.insert(0, str(DOCS))
+    from export_table import parity
+
+    return parity()
+
+
 def plot() -> Path:
     """Draw the scaling of the first machine that measured it."""
     from foveate.bench.plot import scaling_png
@@ -173,6 +181,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "attention-cards": attention_cards,
     "attentions": partial(zoo_table, "docs/attentions.md"),
     "costs": costs_table,
+    "export-parity": export_parity,
     "performance": partial(measured, "performance"),
     "results": results_table,
     "sites": sites_table,

@@ -127,13 +127,15 @@ def _is_detector(path: Path) -> bool:
 def _classifier(target: str, size: int | None) -> Opened:
     from foveate.explain.subjects import open_subjects
     from foveate.export import Preparation, Subject
+    from foveate.surgery.holder import iter_inserted
     from foveate.training.transforms import short_side
 
     (one,) = open_subjects(target, size=size, device="cpu")
-    spec = getattr(one.model, "foveate_spec", {})
     data = one.data
-    network = str(spec.get("name", one.about.get("network", one.label)))
-    attention = spec.get("attention")
+    network = str(one.about.get("network", one.label))
+    # What is there, not what a file says.
+    names = dict.fromkeys(holder.attention_name for _, holder in iter_inserted(one.model))
+    attention = ", ".join(names) or None
     is_run = (Path(target).expanduser() / "config.toml").is_file()
     ready = Preparation(data.size, data.mean, data.std, short_side(data))
     about = Subject(network, attention, None, one.classes, ready)

@@ -112,29 +112,55 @@ def export_model(
     _check_arguments(model, example)
     path = _path_of(Path(file), target)
     _check_free(path, target, force)
-    threads = threads or torch.get_num_threads()
-    settings = Settings(half=half, opset=opset, threads=threads)
-    with evaluation(model), _staging(path) as (place, put):
+    with evaluation(model):
         tell("tracing the network")
         program = _traced(model, example, target, dynamic, deform, half, names)
+        return export_program(
+            model,
+            program,
+            path,
+            target,
+            settings=Settings(half, opset, threads or torch.get_num_threads()),
+            subject=subject or Subject(),
+            images=noise((8, *example.shape[1:])) if images is None else images,
+            images_are=images_are or (_NOISE if images is None else "images that were given"),
+            check=check,
+            measure=measure,
+            tell=tell,
+        )
+
+
+def export_program(
+    model: nn.Module,
+    program: Program,
+    path: Path,
+    target: Target,
+    *,
+    settings: Settings,
+    subject: Subject,
+    images: Tensor,
+    images_are: str,
+    check: bool,
+    measure: bool,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Exported:
+    """Write a traced network, run it, and put its files in place; see :func:`export_model`."""
+    with _staging(path) as (place, put):
         tell(f"writing for {target.title}")
         written = target.write(program, place / path.name, settings)
-        record = compose(target, program, written, subject or Subject(), half=half)
+        record = compose(target, program, written, subject, half=settings.half)
         found = speed = None
         if check or measure:
             tell(f"opening in {target.title}")
             runner = target.open(written[0], settings, record)
-            some = noise((8, *example.shape[1:])) if images is None else images
+            given = batches(images, program)
             if check:
-                words = images_are or (_NOISE if images is None else "images that were given")
-                given = batches(some, program)
-                limit = limit_of(target, half=half)
-                found = compare(model, runner, given, limit=limit, images=words, tell=tell)
+                limit = limit_of(target, half=settings.half)
+                found = compare(model, runner, given, limit=limit, images=images_are, tell=tell)
                 refuse(target, runner, found)
             if measure:
                 tell("timing beside PyTorch")
-                one = batches(some, program)[0]
-                speed = time_beside(model, runner, one, threads=threads)
+                speed = time_beside(model, runner, given[0], threads=settings.threads)
             record |= measured(runner, found, speed)
         else:
             record |= {"check": "not run", "latency": "not measured"}

@@ -118,7 +118,7 @@ TARGETS = {
             "torch-export",
             "torch.export",
             ".pt2",
-            "gather",
+            "gridsample",
             ("deformconv", *_PORTABLE),
             torch.bfloat16,
             "bfloat16",

@@ -1,0 +1,128 @@
+"""The tables of docs/export.md, from what ``benchmarks/export_matrix.py`` measured."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import foveate
+from foveate.report.markdown import table
+
+FILE = Path(__file__).parents[1] / "benchmarks" / "results" / "export_matrix.json"
+NETWORKS = {
+    "resnet18": "ResNet-18",
+    "resnet50": "ResNet-50",
+    "torchvision/mobilenet_v2": "MobileNetV2",
+}
+RUNTIMES = {
+    "onnx": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "torch-export": "torch.export",
+    "aoti": "AOTInductor",
+}
+NOT_RUN = "not run"
+FORMS = ("gridsample", "gather", "deformconv", "half")
+
+
+class Notes:
+    """Reasons, each told once below the tables and numbered in their cells."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def mark(self, text: str) -> str:
+        """Return the number of a reason."""
+        if text not in self.texts:
+            self.texts.append(text)
+        return f"[{self.texts.index(text) + 1}]"
+
+
+def parity() -> str:
+    """The matrix: a table for each network, the other forms, what it came to, the reasons."""
+    tree = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+    cells: dict[str, dict[str, Any]] = tree.get("cells", {})
+    notes, parts = Notes(), [_summary(cells), ""]
+    for network, title in NETWORKS.items():
+        rows = [
+            [name, *(_cell(cells.get(f"{network}|{name}|{one}"), notes) for one in RUNTIMES)]
+            for name in foveate.list_attentions()
+        ]
+        parts += [f"**{title}**", "", table(["attention", *RUNTIMES.values()], rows), ""]
+    parts += ["**The forms of the deformable gate, and half precision**", "", _forms(cells, notes)]
+    if notes.texts:
+        parts += ["", *(f"[{number}] {text}  " for number, text in enumerate(notes.texts, 1))]
+    if tree:
+        parts += ["", _conditions(tree["conditions"])]
+    return "\n".join(parts).rstrip()
+
+
+def _summary(cells: dict[str, dict[str, Any]]) -> str:
+    total = len(NETWORKS) * len(foveate.list_attentions()) * len(RUNTIMES)
+    plain = [cell for name, cell in cells.items() if name.count("|") == 2]
+    kinds = {kind: sum(c["status"] == kind for c in plain) for kind in ("passed", "failed")}
+    cannot = sum(cell["status"] == "cannot" for cell in plain)
+    text = (
+        f"Of {total} cells {kinds['passed']} passed, {kinds['failed']} failed, {cannot} cannot be"
+        f" built, {total - len(plain)} were not run."
+    )
+    ratios = [
+        f"{title} {statistics.median(found):.2f}x ({len(found)})"
+        for one, title in RUNTIMES.items()
+        if (
+            found := [
+                cell["ratio"]
+                for name, cell in cells.items()
+                if name.endswith(f"|{one}") and "ratio" in cell
+            ]
+        )
+    ]
+    return text + (f" Median latency ratios: {', '.join(ratios)}." if ratios else "")
+
+
+def _cell(cell: dict[str, Any] | None, notes: Notes) -> str:
+    if cell is None:
+        return NOT_RUN
+    if cell["status"] != "passed":
+        word = "none" if cell["status"] == "cannot" else "**fails**"
+        return f"{word} {notes.mark(cell['reason'])}"
+    text = f"{cell['relative']:.0e}, {_ratio(cell)}"
+    if len(cell["dynamic"]) < 2:
+        why = cell["why_not_more"]
+        opened = "batch" if cell["dynamic"] else "nothing"
+        text += f", {opened} open {notes.mark(next(iter(why.values())))}"
+    return text
+
+
+def _ratio(cell: dict[str, Any]) -> str:
+    return f"{cell['ratio']:.2f}x" if cell.get("ratio") is not None else "not timed"
+
+
+def _forms(cells: dict[str, dict[str, Any]], notes: Notes) -> str:
+    rows = []
+    for network, title in NETWORKS.items():
+        for name in ("das", "das_lite"):
+            for one in ("onnx", "openvino", "torch-export"):
+                given = {how: cells.get(f"{network}|{name}|{one}|{how}") for how in FORMS}
+                plain = cells.get(f"{network}|{name}|{one}")
+                if plain is not None and plain.get("deform"):
+                    given[plain["deform"]] = plain
+                if any(found is not None for found in given.values()):
+                    shown = [_cell(given[how], notes) for how in FORMS]
+                    rows.append([title, name, RUNTIMES[one], *shown])
+    if not rows:
+        return NOT_RUN
+    return table(["network", "attention", "runtime", *FORMS[:3], "half"], rows)
+
+
+def _conditions(how: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in how["versions"].items() if number)
+    return (
+        f"Measured on {how['processor']} ({how['cores']} cores, shared with other work),"
+        f" {how['threads']} thread, {versions}; commit {str(how['commit'])[:10]},"
+        f" {how['measured'][:10]}; `{how['command']}`. Images of {how['checked_at']} pixels are"
+        f" compared, in three shapes where batch and size are open; one image of"
+        f" {how['timed_at']} pixels is timed where the size is open, else one of"
+        f" {how['checked_at']}."
+    )
