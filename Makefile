@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types tests test test-all fuzz demo sweep bench bench-smoke export-matrix docs clean ci
+.PHONY: help setup fmt lint types tests test test-all fuzz demo sweep bench bench-smoke export-matrix docs clean ci sbom lowest
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ test-all: lint types ## The same with the slow tests
 MINUTES ?= 20
 fuzz: setup ## Read damaged and foreign files for MINUTES (20); the counts go to tests/fuzz/results.json
 	$(BIN)/python tests/fuzz/long.py --minutes $(MINUTES) --write
+
+sbom: setup ## List all dependencies with their licenses: docs/dependencies.md and docs/sbom.json
+	$(BIN)/python docs/supply.py
+
+lowest: ## Run the fast tests with the lowest versions that pyproject.toml allows; needs uv
+	PYTHON=$(PYTHON) bash tests/lowest.sh
 
 sweep: setup ## Insert, run and remove a gate in every convolutional family of timm
 	$(BIN)/python benchmarks/sweep.py

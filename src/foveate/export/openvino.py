@@ -7,6 +7,7 @@ really does is read off the compiled network.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ def write(program: Program, path: Path, settings: Settings) -> list[Path]:
         ValueError: If an operator has no conversion.
     """
     ov: Any = require("openvino", "export", _WHO)
+    silence()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -50,6 +52,19 @@ def write(program: Program, path: Path, settings: Settings) -> list[Path]:
         port.get_tensor().set_names({name})
     ov.save_model(model, str(path), compress_to_fp16=settings.half)
     return [path, path.with_suffix(".bin")]
+
+
+def silence() -> None:
+    """Let OpenVINO's converter tell nobody what it converts, for the rest of this process.
+
+    It reports each conversion to its makers through Google Analytics unless that was declined
+    before; its own stub, which it takes where the reporting package is missing, says nothing.
+    """
+    stub: Any = require("openvino.tools.ovc.telemetry_stub", "export", _WHO)
+    for name in ("convert_impl", "telemetry_utils", "utils", "main"):
+        module = sys.modules.get(f"openvino.tools.ovc.{name}")
+        if module is not None:
+            module.tm = stub  # type: ignore[attr-defined]
 
 
 def open_file(path: Path, settings: Settings, record: Mapping[str, Any]) -> OpenVinoRunner:

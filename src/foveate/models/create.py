@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 
 from foveate.attention import attention_spec
 from foveate.core import Words, check_choice, check_positive_int, expected, require, suggest
+from foveate.core.offline import absent, fetching, offline
 from foveate.models.dilation import dilation_arguments
 from foveate.models.gsop_net import second_order_head_
 from foveate.models.stem import shrink_stem_
@@ -68,6 +70,8 @@ def create_model(
         ValueError: If a name or an option is wrong, the family has no width, or the stem cannot
             be shrunk.
         ImportError: If timm or torchvision is missing.
+        OSError: If published weights are neither here nor to be had, or ``HF_HUB_OFFLINE`` forbids
+            to fetch them.
 
     Example:
         >>> model = create_model("resnet18", "das", num_classes=10, stem="small")
@@ -213,16 +217,36 @@ def _plain(
         with warnings.catch_warnings():
             # torchvision announces that it will initialize Inception and GoogLeNet otherwise.
             warnings.simplefilter("ignore", FutureWarning)
-            made: nn.Module = vision.get_model(
-                bare, weights=weights, num_classes=num_classes, **extra
-            )
+            if pretrained:
+                _check_at_hand(vision, bare)
+            with fetching(*_asked(name)):
+                made: nn.Module = vision.get_model(
+                    bare, weights=weights, num_classes=num_classes, **extra
+                )
         return made
     timm: Any = require("timm", "models", "create_model")
     if not timm.is_model(name.split(".")[0]):
         known = timm.list_models()
         remedy = suggest(name, known, limit=5) + "; or 'torchvision/<name>'"
         raise ValueError(expected("create_model", "a model of timm", name, remedy))
-    model: nn.Module = timm.create_model(
-        name, pretrained=pretrained, num_classes=num_classes, in_chans=in_chans, **extra
-    )
+    with fetching(*_asked(name)):
+        model: nn.Module = timm.create_model(
+            name, pretrained=pretrained, num_classes=num_classes, in_chans=in_chans, **extra
+        )
     return model
+
+
+def _asked(name: str) -> tuple[str, str]:
+    return "create_model", f"the published weights of {name}"
+
+
+def _check_at_hand(vision: Any, bare: str) -> None:
+    """Check that published weights of torchvision lie here, where ``HF_HUB_OFFLINE`` is set.
+
+    Raises:
+        OSError: If they do not: torchvision itself knows no such variable, and would fetch them.
+    """
+    address = vision.get_model_weights(bare).DEFAULT.url
+    file = Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
+    if offline() and not file.is_file():
+        raise absent(*_asked(f"{_TORCHVISION}{bare}"), True, f"no {file}")

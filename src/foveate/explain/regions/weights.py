@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core import Words, expected, require
+from foveate.core.offline import offline
 from foveate.core.reading import read_object
 
 _WHO = "grounded-sam"
@@ -44,6 +45,7 @@ class Checkpoint:
         if place.is_dir():
             return place
         hub = require("huggingface_hub", "explain", _WHO)
+        offline()  # Tells the hub of a variable that was set after its import.
         try:
             for kind in ("*.safetensors", "*.bin"):
                 wanted = ["*.json", "*.model", "*.txt", kind]
