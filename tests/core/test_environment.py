@@ -16,6 +16,8 @@ def test_versions_name_what_is_absent():
 def test_the_command_shows_no_folders_of_its_program(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/some/where/foveate", "bench", "gate"])
     assert environment.command() == "foveate bench gate"
+    monkeypatch.setattr("sys.argv", ["/somewhere/src/foveate/__main__.py", "list"])
+    assert environment.command() == "python -m foveate list"
 
 
 def test_machine_and_time_have_their_form():

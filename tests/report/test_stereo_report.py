@@ -14,7 +14,7 @@ from foveate.report.starts import _verdict
 from foveate.report.statistics import compare
 from foveate.report.table import columns
 from foveate.report.unit import PERCENT, PIXELS
-from foveate.report.wording import limits
+from foveate.report.wording import limits, subject
 
 EPE = {"none": [2.00, 2.10, 2.20], "das": [1.50, 1.62, 1.69], "se": [2.40, 2.51, 2.60]}
 
@@ -28,7 +28,8 @@ def study(tmp_path):
             run.mkdir(parents=True)
             (run / "config.toml").write_text(
                 f'task = "stereo"\nseed = {seed}\n[data]\nsource = "scenes"\n[model]\n'
-                f'name = "resnet18"\nattention = "{label}"\n[train]\nepochs = 2\n'
+                f'name = "resnet18"\nwidth = 0.25\nattention = "{label}"\n'
+                "head = { hidden = 24 }\n[train]\nepochs = 2\n"
             )
             lines = ["epoch,lr,train_loss,val_epe,val_epe_seen,val_bad1,val_bad3,val_d1,seconds"]
             lines += [f"{e},0.1,9,{epe * (3 - e)},{epe},0.5,0.2,0.1,3" for e in (1, 2)]
@@ -57,6 +58,7 @@ def test_the_smaller_error_is_the_better_one(study):
     assert "Significantly better than the plain network: das." in said
     assert "Significantly worse than the plain network: se." in said
     assert "px, by attention, cannot be told" in said and "points" not in said
+    assert subject(read_study(study)) == ("scenes", "resnet18 at 0.25 of its width")
 
 
 def test_numbers_are_pixels_and_not_percents(study):

@@ -79,4 +79,6 @@ def commit() -> str | None:
 
 def command() -> str:
     """Return the command line, with the program by its bare name."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    path = Path(sys.argv[0])
+    name = f"python -m {path.parent.name}" if path.name == "__main__.py" else path.name
+    return " ".join([name, *sys.argv[1:]])

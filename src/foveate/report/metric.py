@@ -271,17 +271,14 @@ STEREO = _Error(
     key="epe",
     title="EPE",
     heading="End-point error",
-    further=(
-        *(("epe_seen", "EPE seen"), ("bad1", "bad-1"), ("bad3", "bad-3"), ("d1", "D1")),
-        *(("bad1_seen", "bad-1 seen"), ("bad3_seen", "bad-3 seen")),
-    ),
+    further=(("epe_seen", "EPE seen"), ("bad1", "bad-1"), ("bad3", "bad-3"), ("d1", "D1")),
     dashed=("val_epe_seen", "EPE seen"),
     epochs=("lr", "train_loss", "val_epe", "val_epe_seen", "val_bad3", "val_d1", "seconds"),
     command="foveate stereo compare",
     network="stereo network",
-    further_title="By size of the error, and where both views see",
-    further_note="Shares of pixels that are off by more than 1 and 3 px, and by KITTI's D1; seen:"
-    " without the pixels that the right view does not show.",
+    further_title="Where both views see, and by size of the error",
+    further_note="EPE without the pixels that the right view does not show; shares of pixels that"
+    " are off by more than 1 and 3 px, and by KITTI's D1.",
     seen="What the stereo networks find",
     unit=PIXELS,
     lower=True,

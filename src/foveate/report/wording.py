@@ -178,7 +178,8 @@ def subject(study: StudyRecord) -> tuple[str, str]:
     width = model.get("width", 1.0)
     named = name if width == 1 else f"{name} at {width:g} of its width"
     head = model.get("detector") or model.get("head")
-    return str(source), f"{head} with {named}" if head else named
+    # Of a stereo network the head is a table of numbers; all have one kind.
+    return str(source), f"{head} with {named}" if isinstance(head, str) else named
 
 
 def _most_pairs(attentions: list[Row]) -> int:
