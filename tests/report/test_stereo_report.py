@@ -16,6 +16,7 @@ from foveate.report.table import columns
 from foveate.report.unit import PERCENT, PIXELS
 from foveate.report.wording import limits, subject
 
+NETWORK = "recurrent stereo with resnet18 at 0.25 of its width"
 EPE = {"none": [2.00, 2.10, 2.20], "das": [1.50, 1.62, 1.69], "se": [2.40, 2.51, 2.60]}
 
 
@@ -58,7 +59,7 @@ def test_the_smaller_error_is_the_better_one(study):
     assert "Significantly better than the plain network: das." in said
     assert "Significantly worse than the plain network: se." in said
     assert "px, by attention, cannot be told" in said and "points" not in said
-    assert subject(read_study(study)) == ("scenes", "resnet18 at 0.25 of its width")
+    assert subject(read_study(study)) == ("scenes", NETWORK)
 
 
 def test_numbers_are_pixels_and_not_percents(study):

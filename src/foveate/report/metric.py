@@ -37,6 +37,7 @@ class Metric:
         unit: What the score is told in; of percents the score is a fraction.
         lower: Whether less is better.
         units: Units of further scores that have another than percent, by key.
+        head: What stands on the backbone, where recipes have no choice of it.
     """
 
     task: str
@@ -55,6 +56,7 @@ class Metric:
     unit: Unit = PERCENT
     lower: bool = False
     units: Mapping[str, Unit] = field(default_factory=dict)
+    head: str = ""
 
     @property
     def curve(self) -> str:
@@ -283,6 +285,7 @@ STEREO = _Error(
     unit=PIXELS,
     lower=True,
     units={"epe_seen": PIXELS},
+    head="recurrent stereo",
 )
 METRICS = {metric.task: metric for metric in (CLASSIFICATION, DETECTION, SEGMENTATION, STEREO)}
 

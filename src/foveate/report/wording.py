@@ -179,7 +179,8 @@ def subject(study: StudyRecord) -> tuple[str, str]:
     named = name if width == 1 else f"{name} at {width:g} of its width"
     head = model.get("detector") or model.get("head")
     # Of a stereo network the head is a table of numbers; all have one kind.
-    return str(source), f"{head} with {named}" if isinstance(head, str) else named
+    head = head if isinstance(head, str) else study.metric.head
+    return str(source), f"{head} with {named}" if head else named
 
 
 def _most_pairs(attentions: list[Row]) -> int:
