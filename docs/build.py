@@ -158,12 +158,14 @@ def measured(table: str) -> str:
     return make(measurements())
 
 
-def export_parity() -> str:
-    """Every attention in every runtime."""
-    sys.path.insert(0, str(DOCS))
-    from export_table import parity
+def exported(table: str) -> str:
+    """A table of what exported networks come to."""
+    if str(DOCS) not in sys.path:
+        sys.path.append(str(DOCS))
+    import export_table
 
-    return parity()
+    make: Callable[[], str] = getattr(export_table, table)
+    return make()
 
 
 def plot() -> Path:
@@ -181,7 +183,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "attention-cards": attention_cards,
     "attentions": partial(zoo_table, "docs/attentions.md"),
     "costs": costs_table,
-    "export-parity": export_parity,
+    "export-forms": partial(exported, "gate_forms"),
+    "export-parity": partial(exported, "parity"),
     "performance": partial(measured, "performance"),
     "results": results_table,
     "sites": sites_table,

@@ -126,3 +126,27 @@ def _conditions(how: dict[str, Any]) -> str:
         f" {how['timed_at']} pixels is timed where the size is open, else one of"
         f" {how['checked_at']}."
     )
+
+
+GATE = FILE.with_name("export_forms.json")
+
+
+def gate_forms() -> str:
+    """The gate alone, in each form and runtime, on the maps of two networks."""
+    if not GATE.is_file():
+        return f"{NOT_RUN.capitalize()}: `python benchmarks/export_forms.py`"
+    tree = json.loads(GATE.read_text(encoding="utf-8"))
+    maps, how = tree["rows"], tree["conditions"]
+    rows = []
+    for one in ("onnx", "openvino", "torch-export"):
+        for form in FORMS[:3]:
+            found = [row["ratios"][f"{one}|{form}"] for row in maps.values()]
+            mean = statistics.geometric_mean(found)
+            rows.append([RUNTIMES[one], form, *(f"{x:.2f}x" for x in found), f"{mean:.2f}x"])
+    versions = ", ".join(f"{name} {number}" for name, number in how["versions"].items())
+    said = (
+        f"Time of one call over that of the gate in eager PyTorch (the project's own fast one);"
+        f" the last column is the geometric mean. {how['processor']}, 1 thread, {versions};"
+        f" `{how['command']}`."
+    )
+    return table(["runtime", "form", *maps, "mean"], rows) + f"\n\n{said}"

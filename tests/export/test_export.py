@@ -98,7 +98,6 @@ def test_a_loaded_file_gives_what_the_network_gives(exported):
 @pytest.mark.parametrize(
     ("to", "options"),
     [
-        ("torch-export", {"deform": "gather"}),
         ("torch-export", {"deform": "deformconv"}),
         ("onnx", {"deform": "gridsample", "opset": 18}),
         ("onnx", {"half": True}),
