@@ -75,7 +75,7 @@ def test_numbers_are_pixels_and_not_percents(study):
 
 def test_the_page_says_where_better_is(study):
     page = write_report(study).read_text(encoding="utf-8")
-    assert "Down and to the left is better" in page
+    assert "Down and to the left is better" in page and "accumulates of one pair" in page
     assert "differences in pixels, paired by seed" in page
     (_, chart), *_ = plots.learning_curves(read_study(study))
     assert "EPE px" in chart and "none has 2.10 px in EPE seen and 2.10 px in validation" in chart

@@ -34,7 +34,7 @@ def detected_parts(found: Mapping[str, Any], metric: Metric) -> list[str]:
         parts += [folded(f"All {count} classes", [shown]) if count > _MANY else shown]
     if found["pictures"]:
         parts += [f"## {metric.seen}"]
-        parts += ["The first images that they were measured on, not chosen by hand."]
+        parts += [f"The first {metric.item}s that they were measured on, not chosen by hand."]
         parts += [picture(one["alt"], one["file"]) for one in found["pictures"]]
     for split, lines in found["problems"].items():
         parts += [f"## Annotations of {split}", bullets(lines)]

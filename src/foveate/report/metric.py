@@ -38,6 +38,7 @@ class Metric:
         lower: Whether less is better.
         units: Units of further scores that have another than percent, by key.
         head: What stands on the backbone, where recipes have no choice of it.
+        item: What a network looks at.
     """
 
     task: str
@@ -57,6 +58,7 @@ class Metric:
     lower: bool = False
     units: Mapping[str, Unit] = field(default_factory=dict)
     head: str = ""
+    item: str = "image"
 
     @property
     def curve(self) -> str:
@@ -286,6 +288,7 @@ STEREO = _Error(
     lower=True,
     units={"epe_seen": PIXELS},
     head="recurrent stereo",
+    item="pair",
 )
 METRICS = {metric.task: metric for metric in (CLASSIFICATION, DETECTION, SEGMENTATION, STEREO)}
 

@@ -216,6 +216,7 @@ def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:
     simple = require("rich.box", "train", "the terminal table").SIMPLE_HEAD
     made = []
     metric = rows[0].metric if rows else CLASSIFICATION
+    cost = f"Cost: one {metric.item}; forward pass and training step as ratios to none"
     score = f"{metric.heading}: validation {metric.title}, 95 % intervals, paired by seed"
     for table, title, shown in (
         ("accuracy", score, rows),
@@ -225,7 +226,7 @@ def terminal_tables(rows: list[Row], wide: bool = False) -> list[Any]:
             "Against a plain network with as many parameters",
             [row for row in rows if row.against_wider],
         ),
-        ("cost", "Cost: one image; forward pass and training step as ratios to none", rows),
+        ("cost", cost, rows),
     ):
         if not shown:
             continue
