@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types tests test test-all fuzz demo sweep bench bench-smoke export-matrix docs clean ci sbom lowest
+.PHONY: help setup fmt lint types tests test test-all fuzz demo sweep bench bench-smoke export-matrix docs site site-serve clean ci sbom lowest
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,7 +66,13 @@ export-matrix: setup ## Export every attention to every runtime; hours, goes on 
 docs: setup ## Regenerate the tables and pictures of the README
 	$(BIN)/python docs/build.py
 
+site: setup ## Build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+site-serve: setup ## Show the documentation site while it is written
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 clean: ## Remove caches and the demo's results, not the environment
-	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf demo build dist site .pytest_cache .mypy_cache .ruff_cache
 
 ci: test ## What the continuous integration runs

@@ -23,8 +23,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from foveate.report.explained import KIND
-from foveate.report.markdown import table as markdown_table
 from foveate.report.publish import draw_missing, lacking, pages_of, publish, publish_explained
 
 DOCS = Path(__file__).parent
@@ -34,7 +32,18 @@ MEASURED = DOCS.parent / "benchmarks" / "results"
 PAPER = DOCS / "paper.md"
 PICTURE = DOCS / "images" / "first-look.png"
 PLOT = DOCS / "images" / "scaling.png"
-PAGES = (README, DOCS / "attentions.md", DOCS / "export.md")
+PAGES = (
+    README,
+    DOCS.parent / "README.zh.md",
+    *(DOCS / name for name in ("attentions.md", "export.md", "open-choices.md", "performance.md")),
+)
+_KINDS_ZH = {
+    "channel": "通道",
+    "spatial": "空间",
+    "both": "通道与空间",
+    "self-attention": "自注意力",
+    "convolution": "卷积",
+}
 # Headings whose lines are shown as code.
 _CODE = ("options", "whole networks")
 
@@ -67,6 +76,38 @@ def zoo_table(page: str = "") -> str:
     return "\n".join([*lines, "", plain_words() + " MACs are counted in full, norms included."])
 
 
+def open_choices() -> str:
+    """What the paper leaves open, an option of the gate a row."""
+    sys.path.append(str(DOCS / "making"))
+    from choices import choices_table
+
+    return choices_table()
+
+
+def zoo_table_zh() -> str:
+    """The short table of attentions for the Chinese README."""
+    from foveate.attention import attention_spec, list_attentions
+    from foveate.bench.zoo import read_zoo
+
+    zoo = read_zoo()
+    heads = ("名称", "注意力", "类型", "年份", "参数量", "MACs", "前向耗时")
+    lines = ["| " + " | ".join(heads) + " |", "|---|---|---|---|---:|---:|---:|"]
+    for name in list_attentions(undefined=True):
+        spec, cost = attention_spec(name), zoo.costs.get(name)
+        texts = cost.texts[:3] if cost else ("-",) * 3
+        link = f"[`{name}`](docs/attentions.md#{name})"
+        cells = [link, spec.title, _KINDS_ZH[spec.kind], str(spec.year), *texts]
+        lines.append("| " + " | ".join(cells) + " |")
+    plain, how = zoo.costs["none"].texts, zoo.conditions
+    said = (
+        f"以上为插入后的 ResNet-50（224 x 224），"
+        f"不加注意力时为 {plain[0]}、{plain[1]}、1.00x。"
+        f"耗时为单张图像前向相对于原网络的比值，实测于 {how['processor']}，"
+        f"{how['threads']} 线程，torch {how['torch']}。MACs 全部计入，归一化层也不例外。"
+    )
+    return "\n".join([*lines, "", said])
+
+
 def sites_table() -> str:
     """Every site as a row."""
     from foveate.surgery import SITES
@@ -95,24 +136,15 @@ def attention_cards() -> str:
 
 
 def results_table() -> str:
-    """The kept results as Markdown: a table per comparison, a line per ablation or look."""
-    parts, short = [], []
+    """The kept results as Markdown, a line each; the tables stand on their pages."""
+    lines = []
     for path in sorted(RESULTS.glob("*.json")):
         study = json.loads(path.read_text(encoding="utf-8"))
         page = f"docs/results/{path.stem}.md"
-        if study.get("kind") == KIND:
-            short.append(f"- **[{study['title']}]({page})**. {study['headline']}")
-            continue
-        if path.stem.startswith("ablation-"):
-            said = (study.get("starts") or {}).get("headline") or study["headline"]
-            short.append(f"- **[{study['title']}]({page})** ({study['data']}). {said}")
-            continue
-        lines = [f"**{study['model']} on {study['data']}.** {study['headline']}", ""]
-        lines += [markdown_table(study["columns"], study["rows"]), ""]
-        lines += [f"`{study['command']}`  ", f"{study['conditions']} [All of it]({page})."]
-        parts.append("\n".join(lines))
-    parts += ["\n".join(short)] if short else []
-    return "\n\n".join(parts) if parts else "Not run."
+        said = (study.get("starts") or {}).get("headline") or study["headline"]
+        title = study.get("title") or f"{study['model']} on {study['data']}"
+        lines.append(f"- **[{title}]({page})**. {said}")
+    return "\n".join(lines) or "Not run."
 
 
 def costs_table() -> str:
@@ -168,6 +200,12 @@ def exported(table: str) -> str:
     return make()
 
 
+def performance_means() -> str:
+    """The table of the benchmark without its maps: means, goals, conditions."""
+    lines = measured("performance").split("\n")
+    return "\n".join(line for line in lines if not re.match(r"\| \d", line))
+
+
 def plot() -> Path:
     """Draw the scaling of the first machine that measured it."""
     from foveate.bench.plot import scaling_png
@@ -182,10 +220,13 @@ def plot() -> Path:
 TABLES: dict[str, Callable[[], str]] = {
     "attention-cards": attention_cards,
     "attentions": partial(zoo_table, "docs/attentions.md"),
+    "attentions-zh": zoo_table_zh,
     "costs": costs_table,
     "export-forms": partial(exported, "gate_forms"),
     "export-parity": partial(exported, "parity"),
+    "open-choices": open_choices,
     "performance": partial(measured, "performance"),
+    "performance-means": performance_means,
     "results": results_table,
     "sites": sites_table,
     "zoo": zoo_table,

@@ -8,8 +8,10 @@ in a temporary folder:
   ``...`` stands for any text,
 - ``<!-- slow: the reason -->`` anywhere says that a page takes more than about 5 seconds.
 
-Shell blocks (``sh``, ``bash``, ``console`` or no word) are not run. Each ``foveate`` line in them
-is read by the real command line: its words, options and their values.
+- ``<!-- run -->`` before a shell block says that it is run too, with the pages' code around it.
+
+Other shell blocks (``sh``, ``bash``, ``console`` or no word) are not run. Each ``foveate`` line in
+them is read by the real command line: its words, options and their values.
 """
 
 import contextlib
@@ -18,6 +20,8 @@ import functools
 import io
 import re
 import shlex
+import subprocess
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +31,7 @@ PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))
 COMMANDED = [*PAGES, *sorted((ROOT / "docs/results").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 SHELLS = ("", "sh", "bash", "console")
 _BLOCK = re.compile(r"^( *)(`{3,})([\w-]*)[^\n`]*\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"<!-- *(not run: *\S.*?|output) *-->\s*\Z", re.DOTALL)
+_COMMENT = re.compile(r"<!-- *(not run: *(?:(?!-->).)+?|output|run) *-->\s*\Z", re.DOTALL)
 _SLOW = re.compile(r"<!-- *slow: *\S.*?-->")
 _STARTERS = {"torchrun", "srun", "python", "/usr/bin/time", "nohup", "time", "docker", "uv"}
 
@@ -51,6 +55,8 @@ class Block:
 
     @property
     def runs(self):
+        if self.language in SHELLS:
+            return self.note == "run"
         return self.language == "python" and not self.note.startswith("not run")
 
 
@@ -87,7 +93,9 @@ def run_page(page):
         if not block.runs:
             continue
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            if ">>> " in block.code:
+            if block.language in SHELLS:
+                _shell(block)
+            elif ">>> " in block.code:
                 _examples(block, names)
             else:
                 # Empty lines before the code, so that errors name the line of the page.
@@ -95,6 +103,13 @@ def run_page(page):
                 exec(compile(code, str(page), "exec"), names)
         printed[block.line], last = out.getvalue(), block
     return names, printed
+
+
+def _shell(block):
+    """Run the commands in the present folder, ``foveate`` being the one that is tested."""
+    line = f'foveate() {{ {shlex.quote(sys.executable)} -m foveate "$@"; }}\nset -e\n{block.code}'
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.returncode == 0, f"{block.place} {done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
 def _same(block, got):

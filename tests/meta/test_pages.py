@@ -27,6 +27,7 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", SLOW, ids=name_of)
 def test_the_code_of_a_slow_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -92,6 +93,11 @@ of ...
 1 / 0
 ```
 
+<!-- run -->
+```sh
+pwd > here
+```
+
 ```sh
 pip install foveate
 FOO=1 torchrun --nproc-per-node 2 -m foveate train RECIPE \\
@@ -101,12 +107,14 @@ foveate list && foveate detect nothing
 """
 
 
-def test_the_check_runs_code_in_order_and_sees_faults(tmp_path):
+def test_the_check_runs_code_in_order_and_sees_faults(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     page = tmp_path / "page.md"
     page.write_text(PAGE)
     names, printed = run_page(page)
-    assert names["kept"] == 2 and list(printed.values()) == ["of 2\n", ""]
-    assert [block.line for block in blocks_of(page)] == [4, 10, 16, 22, 26]
+    assert names["kept"] == 2 and list(printed.values()) == ["of 2\n", "", ""]
+    assert (tmp_path / "here").read_text() == f"{tmp_path}\n"
+    assert [block.line for block in blocks_of(page)] == [4, 10, 16, 22, 27, 31]
     for old, new in (("of ...", "no ..."), ("    3\n", "    4\n"), ("<!-- not run: ", "<!-- ")):
         page.write_text(PAGE.replace(old, new))
         with pytest.raises((AssertionError, ZeroDivisionError)):
@@ -118,11 +126,12 @@ def test_the_check_reads_commands_as_the_command_line_does(tmp_path):
     page.write_text(PAGE)
     found = [(line, foveate_words(words)) for line, words in commands_of(page)]
     assert found == [
-        (26, None),
-        (27, ["train", "RECIPE", "--set", "seed=3"]),
         (27, None),
-        (29, ["list"]),
-        (29, ["detect", "nothing"]),
+        (31, None),
+        (32, ["train", "RECIPE", "--set", "seed=3"]),
+        (32, None),
+        (34, ["list"]),
+        (34, ["detect", "nothing"]),
     ]
     parse(["compare", "scenes", "--seeds", "3"])
     parse(["detect", "train", "--help"])
