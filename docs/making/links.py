@@ -52,6 +52,8 @@ def on_site(markdown: str, home: str, source: str, root: Path, elsewhere: Mappin
             target = index if (root / index).is_file() else target
         if target == "README.md":
             name, anchor = "index.md", ""
+        elif target == "src/foveate":
+            name = "reference/index.md"
         elif target in elsewhere:
             name = elsewhere[target]
         elif target.startswith("docs/"):
