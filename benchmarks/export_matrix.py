@@ -178,6 +178,7 @@ def run_cell(model, runtime, variant, programs, folder):
             "high": round(speed.exported.high, 3),
             "pytorch_ms": round(speed.eager.ms, 2),
             "timed": [1, 3, side, side],
+            "clock": "processor",
         }
     return {"status": "failed", "reason": next(iter(why.values())), "why_not_more": why}
 
@@ -265,12 +266,17 @@ def main():
     parser.add_argument("--only", help="attentions, with commas; all by default")
     parser.add_argument("--runtimes", default=",".join(RUNTIMES))
     parser.add_argument("--out", type=Path, default=FILE)
+    parser.add_argument("--add", type=Path, help="take up the cells of another such file, run none")
     parser.add_argument("--again", action="store_true", help="run what failed again")
     parser.add_argument("--minutes", type=float, default=1e9, help="start nothing after so long")
     given = parser.parse_args()
     attentions = given.only.split(",") if given.only else foveate.list_attentions()
     tree = json.loads(given.out.read_text()) if given.out.is_file() else {"cells": {}}
     begun = time.time()
+    if given.add:
+        other = json.loads(given.add.read_text())
+        write_json(given.out, {**other, "cells": {**tree["cells"], **other["cells"]}})
+        return
     tree["conditions"] = {**tree.get("conditions", {}), **conditions()}
     for network, attention, cells in jobs(
         given.networks.split(","), attentions, given.runtimes.split(",")

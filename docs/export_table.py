@@ -54,7 +54,7 @@ def parity() -> str:
     if notes.texts:
         parts += ["", *(f"[{number}] {text}  " for number, text in enumerate(notes.texts, 1))]
     if tree:
-        parts += ["", _conditions(tree["conditions"])]
+        parts += ["", _conditions(tree["conditions"]), *_clocks(cells)]
     return "\n".join(parts).rstrip()
 
 
@@ -114,6 +114,19 @@ def _forms(cells: dict[str, dict[str, Any]], notes: Notes) -> str:
     if not rows:
         return NOT_RUN
     return table(["network", "attention", "runtime", *FORMS[:3], "half"], rows)
+
+
+def _clocks(cells: dict[str, dict[str, Any]]) -> list[str]:
+    timed = [cell for cell in cells.values() if "ratio" in cell]
+    wall = sum(cell.get("clock") != "processor" for cell in timed)
+    if not timed:
+        return []
+    return [
+        f"Times are those of the processor, but of {wall} of {len(timed)} cells, which are by the"
+        " clock and move with other load."
+        if wall
+        else "Times are those of the processor."
+    ]
 
 
 def _conditions(how: dict[str, Any]) -> str:

@@ -73,3 +73,14 @@ def test_it_is_traced_symbolically():
     module = fill_(CompactChannelAttention(8)).eval()
     x = torch.randn(2, 8, 7, 5)
     assert_same(torch.fx.symbolic_trace(module)(x), module(x))
+
+
+def test_an_exported_graph_attends_with_an_axis_for_heads():
+    """The ONNX exporter knows no other; the numbers are the same."""
+    x = torch.randn(2, 8, 5, 4)
+    module = CompactChannelAttention(8).eval()
+    torch.nn.init.ones_(module.scale)
+    program = torch.export.export(module, (x,), strict=False)
+    (called,) = (node for node in program.graph.nodes if "dot_product" in str(node.target))
+    assert called.args[0].meta["val"].dim() == 4
+    assert_same(program.module()(x), module(x))

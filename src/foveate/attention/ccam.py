@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from foveate.attention.registry import Official, register
 from foveate.core import check_feature_map, check_positive_int
+from foveate.ops.transforms import is_exporting
 
 
 def mix_channels(x: Tensor, centres: Tensor) -> Tensor:
@@ -25,8 +26,11 @@ def mix_channels(x: Tensor, centres: Tensor) -> Tensor:
     Shape:
         - x: (N, C, H, W); centres: (N, K, H, W); output: as x.
     """
-    rows = centres.flatten(2)
-    mixed: Tensor = functional.scaled_dot_product_attention(-x.flatten(2), rows, rows, scale=1.0)
+    query, rows = -x.flatten(2), centres.flatten(2)
+    if is_exporting():
+        # ONNX has it with an axis for heads alone.
+        query, rows = query.unsqueeze(1), rows.unsqueeze(1)
+    mixed: Tensor = functional.scaled_dot_product_attention(query, rows, rows, scale=1.0)
     return mixed.reshape(x.shape)
 
 

@@ -5,6 +5,7 @@ A C++ compiler is needed to make one, none to run it; it fits the processor that
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,8 @@ def write(
     """
     import torch._inductor
 
+    # It tells of a missing GPU, which nobody asked for.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
