@@ -35,6 +35,7 @@ def test_a_place_is_needed_and_offline_is_respected(tmp_path):
 
 def test_what_is_pushed_is_the_network_with_its_card(tmp_path, monkeypatch):
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setattr(
         hub.HfApi, "create_repo", lambda self, **how: hub.RepoUrl("https://huggingface.co/me/net")
     )

@@ -183,18 +183,18 @@ def read_devkit_folder(contents, folder):
 @reader("the archives of ImageNet", "tars, tars inside a tar", VAL, damaged(VAL) | damaged(TRAIN))
 def read_imagenet(content, folder):
     (folder / f"{DEVKIT}.tar.gz").write_bytes(_tar(KIT, "w:gz"))
+    refusals = []
     for split in ("val", "train"):
         (folder / f"ILSVRC2012_img_{split}.tar").write_bytes(content)
         try:
             dataset = open_imagenet(folder, split)
         except ValueError as error:
-            last = error
+            refusals.append(error)
             continue
         for index in range(len(dataset)):
             dataset[index]
-        last = None
-    if last is not None:
-        raise last
+    if len(refusals) == 2:  # A tar is of one of them at most.
+        raise refusals[0]
 
 
 LINKS = [

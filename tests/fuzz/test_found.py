@@ -29,7 +29,7 @@ from foveate.data.shards.scan import find_shards, index_tars
 from foveate.data.tars import scan_tar, tar_index
 from foveate.detection.data import open_detection, open_voc
 from foveate.detection.data.headers import read_header
-from foveate.training import load_recipe
+from foveate.training import load_recipe, parse_study
 from foveate.training.checkpoints import AtomicCheckpointIO
 from foveate.training.toml import parse_value
 
@@ -250,3 +250,9 @@ def test_a_checkpoint_that_would_run_something_runs_nothing(tmp_path, monkeypatc
     assert not (tmp_path / "executed").exists()
     torch.load(tmp_path / "a.ckpt", weights_only=False)
     assert (tmp_path / "executed").exists(), "the file is harmless, so nothing was shown"
+
+
+@pytest.mark.parametrize("seeds", [2**31, 2**63, [10**400], [2**32]])
+def test_seeds_beyond_reason_are_refused(seeds):
+    with pytest.raises(ValueError, match=r"seeds"):
+        parse_study({"seeds": seeds})

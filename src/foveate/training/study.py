@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -20,6 +20,9 @@ StudyOf = TypeVar("StudyOf", bound="Study")
 PLAIN = "none"
 CONTROL = "wider"
 ALL = "all"
+# A seed is part of a folder's name, and what the generators of NumPy take.
+Seed = Annotated[int, Field(lt=2**32)]
+MOST_SEEDS = 1000
 # A label names folders and rows, and "-seed3" at its end would be read as a seed.
 _LABEL = re.compile(r"(?!.*-seed\d+$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -96,7 +99,9 @@ class Study(Section):
 
     name: str = ""
     attentions: list[str] = Field(default_factory=lambda: [PLAIN, "das", "se"], min_length=1)
-    seeds: list[int] = Field(default_factory=lambda: [0, 1, 2], min_length=1)
+    seeds: list[Seed] = Field(
+        default_factory=lambda: [0, 1, 2], min_length=1, max_length=MOST_SEEDS
+    )
     control: bool = True
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     variants: dict[str, Variant] = Field(default_factory=dict)
@@ -109,6 +114,8 @@ class Study(Section):
         if isinstance(value, int) and not isinstance(value, bool):
             if value < 1:
                 raise ValueError("a study needs at least one seed")
+            if value > MOST_SEEDS:
+                raise ValueError(f"a study has at most {MOST_SEEDS} seeds")
             return list(range(value))
         return value
 
