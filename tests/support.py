@@ -89,3 +89,10 @@ class TinyResNet(nn.Module):
         for number in range(1, self.stages + 1):
             x = self.get_submodule(f"layer{number}")(x)
         return self.head(x.mean((2, 3)))
+
+
+def drop_before_(module: nn.Module, p: float = 0.5) -> None:
+    """Drop values of a module's input in training, and leave the network's structure as it is."""
+    module.register_forward_pre_hook(
+        lambda module, args: (nn.functional.dropout(args[0], p, module.training), *args[1:])
+    )

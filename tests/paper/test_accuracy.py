@@ -199,7 +199,9 @@ def test_a_broken_result_is_named(finished):
     runs = finished("imagenet/resnet18-das", 0, 0.7)
     (path,) = runs.rglob("result.json")
     path.write_text('{"top1": 0.7,')
-    with pytest.raises(ValueError, match=r"result\.json expects the result of a run; got no JSON"):
+    with pytest.raises(
+        ValueError, match=r"result\.json expects the result of a run; got .*Expecting property name"
+    ):
         find_runs(runs)
 
 

@@ -11,10 +11,10 @@ import warnings
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from foveate.training import Interrupted, RunFolder, starting, train
 from foveate.training.classifier import Classifier
+from support import drop_before_
 
 COLUMNS = (
     *("epoch", "lr", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5", "seconds"),
@@ -74,7 +74,7 @@ def dropout(monkeypatch):
 
     def with_dropout(*args, **kwargs):
         model = real(*args, **kwargs)
-        model.fc = nn.Sequential(nn.Dropout(0.5), model.fc)
+        drop_before_(model.fc)
         return model
 
     monkeypatch.setattr(starting, "create_model", with_dropout)

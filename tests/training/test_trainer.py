@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from foveate.models import create_model
 from foveate.surgery import inserted
 from foveate.training import Interrupted, RunFolder, evaluate, load_recipe, starting, train
 from foveate.training import trainer as trainer_module
 from foveate.training.classifier import Classifier
+from support import drop_before_
 
 COLUMNS = (
     *("epoch", "lr", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5", "seconds"),
@@ -97,9 +97,10 @@ def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
     real = create_model
 
     def with_dropout(*args, **kwargs):
-        # Dropout draws from the global generator: without its state a resume would differ.
+        # Dropout draws from the global generator: without its state a resume would differ. By a
+        # hook, for a network is saved only as its base and its insertions rebuild it.
         model = real(*args, **kwargs)
-        model.fc = nn.Sequential(nn.Dropout(0.5), model.fc)
+        drop_before_(model.fc)
         return model
 
     monkeypatch.setattr(starting, "create_model", with_dropout)

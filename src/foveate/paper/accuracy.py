@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.attention import attention_spec
-from foveate.core import Words, expected
+from foveate.core import expected
 from foveate.data.sources import SOURCES
 from foveate.paper.ablation import ABLATIONS
 from foveate.paper.published import Experiment, Group, PublishedRow
@@ -125,11 +124,7 @@ def results_below(folder: Path | None) -> Iterator[tuple[RunFolder, dict[str, An
         run = RunFolder(path.parent)
         if not run.config_path.is_file():
             continue
-        try:
-            result = run.result
-        except json.JSONDecodeError as error:
-            rule = "the result of a run"
-            raise ValueError(expected(str(path), rule, Words(f"no JSON: {error}"))) from None
+        result = run.result
         if isinstance(result, dict):
             yield run, result
 
