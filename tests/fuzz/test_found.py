@@ -29,7 +29,7 @@ from foveate.data.shards.scan import find_shards, index_tars
 from foveate.data.tars import scan_tar, tar_index
 from foveate.detection.data import open_detection, open_voc
 from foveate.detection.data.headers import read_header
-from foveate.training import load_recipe, parse_study
+from foveate.training import load_recipe, parse_recipe, parse_study
 from foveate.training.checkpoints import AtomicCheckpointIO
 from foveate.training.toml import parse_value
 
@@ -256,3 +256,8 @@ def test_a_checkpoint_that_would_run_something_runs_nothing(tmp_path, monkeypatc
 def test_seeds_beyond_reason_are_refused(seeds):
     with pytest.raises(ValueError, match=r"seeds"):
         parse_study({"seeds": seeds})
+
+
+def test_a_task_that_is_no_text_is_refused():
+    with pytest.raises(ValueError, match=r"task expects one of"):
+        parse_recipe({"task": []})

@@ -274,7 +274,7 @@ def check_task(tree: dict[str, Any], who: str, task: str) -> None:
     found = tree.get("task", Recipe.TASK)
     if found == task:
         return
-    if found not in COMMANDS:
+    if not isinstance(found, str) or found not in COMMANDS:
         raise ValueError(expected(f"{who}: task", f"one of {list(COMMANDS)}", found))
     remedy = f"its commands are {COMMANDS[found]}"
     raise ValueError(expected(who, f"the task {task!r}", found, remedy))
