@@ -9,6 +9,7 @@ and whatever begins at zero (offsets, the last scale of a branch) is moved: ever
 """
 
 import argparse
+import functools
 import gc
 import json
 import multiprocessing
@@ -18,6 +19,7 @@ import time
 import traceback
 from pathlib import Path
 
+import sympy
 import torch
 from torch import nn
 
@@ -216,6 +218,8 @@ def child(pipe, network, attention, cells):
     """Run the cells of a network in a process of its own, and tell each."""
     gc.freeze()
     gc.disable()  # The tracer makes much garbage and the process is short.
+    # AOTInductor asks for the same simplifications in every block: a quarter of a cell's time.
+    sympy.simplify = functools.lru_cache(None)(sympy.simplify)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         run_cells(network, attention, cells, folder, lambda *told: pipe.send(told))
