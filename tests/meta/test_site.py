@@ -141,13 +141,19 @@ def browser():
         made.close()
 
 
+def failed(request, page):
+    """A request that failed, unless it was the next page that ended it."""
+    return [] if request.failure == "net::ERR_ABORTED" else [(page, request.url, request.failure)]
+
+
 @pytest.mark.parametrize("width", [NARROW, WIDE])
 def test_every_page_fits_its_window_and_a_browser_has_no_complaint(site, address, browser, width):
     view = browser.new_page(viewport={"width": width, "height": 844})
     faults, asked, here = [], [], [""]
     view.on("console", lambda said: said.type == "error" and faults.append((here[0], said.text)))
     view.on("pageerror", lambda error: faults.append((here[0], str(error))))
-    view.on("requestfailed", lambda request: faults.append((here[0], request.url)))
+    view.on("requestfailed", lambda request: faults.extend(failed(request, here[0])))
+    view.on("response", lambda got: got.status >= 400 and faults.append((here[0], got.url)))
     view.on("request", lambda request: asked.append(request.url))
     for page in pages_of(site):
         here[0] = page.relative_to(site).as_posix()
