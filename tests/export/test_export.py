@@ -243,3 +243,18 @@ def test_a_file_of_no_runtime_is_refused(tmp_path):
     (tmp_path / "net.onnx").write_bytes(b"no model")
     with pytest.raises(ValueError, match="ONNX Runtime"):
         load_exported(tmp_path / "net.onnx")
+
+
+def test_relu6_is_a_clamp_in_the_graph_where_nobody_else_reads_what_went_in():
+    class Clamped(nn.Module):
+        def forward(self, x):
+            first = nn.functional.hardtanh(3 * x, -2.0, 1.5, inplace=True)
+            seen = 5 * x
+            nn.functional.hardtanh(seen.flatten(1), inplace=True)  # Through a view.
+            return first + nn.functional.hardtanh(x) + seen
+
+    model, given = Clamped().eval(), images(2)
+    graph = trace(model, given).graph
+    called = [str(node.target) for node in graph.graph.nodes if node.op == "call_function"]
+    assert called.count("aten.clamp.default") == 2 and called.count("aten.hardtanh_.default") == 1
+    assert_same(graph.module()(given)[0], model(given))

@@ -116,6 +116,7 @@ def trace(
     except Exception as error:  # torch.export has a dozen kinds of its own.
         rule = f"a network that torch.export can trace with {_said(dynamic)}"
         raise ValueError(expected("export", rule, first_line(error), way_round(dynamic))) from error
+    _clamp_plainly(graph)
     sizes = _input_shape(graph)
     _check_open(sizes, open_axes, dynamic)
     shape = tuple(AXIS_NAMES[a] if a in open_axes else int(sizes[a]) for a in range(4))
@@ -135,6 +136,31 @@ def calls(graph: Any, operator: str) -> bool:
     """Whether a program calls an operator, such as ``torchvision::deform_conv2d``."""
     called = (node.target for node in graph.graph.nodes if node.op == "call_function")
     return any(getattr(one, "_schema", None) and one._schema.name == operator for one in called)
+
+
+def _clamp_plainly(graph: Any) -> None:
+    """Write ReLU6 as a clamp, which it is.
+
+    The converters of ONNX and OpenVINO take it to pieces with each open size weighed again, half a
+    second for every one; a clamp they take as it stands.
+    """
+    aten = torch.ops.aten
+    for node in graph.graph.nodes:
+        in_place = node.target is aten.hardtanh_.default
+        if node.target is aten.hardtanh.default or (in_place and _is_read_once(node.args[0])):
+            low, high = (*node.args[1:], *(-1.0, 1.0)[len(node.args) - 1 :])
+            node.target, node.args = aten.clamp.default, (node.args[0], low, high)
+    graph.graph_module.recompile()
+
+
+def _is_read_once(node: Any) -> bool:
+    """Whether only one operator sees what a node makes, so that it may as well not write over it.
+
+    A view, a parameter or an input shares its memory with others.
+    """
+    schema = getattr(node.target, "_schema", None)
+    owned = schema is not None and all(one.alias_info is None for one in schema.returns)
+    return owned and len(node.users) == 1
 
 
 def _is_lone(example: Tensor, open_axes: Sequence[int]) -> bool:
