@@ -3,14 +3,19 @@
 python tests/fuzz/long.py --minutes 20 [--only NAME] [--write]
 
 Prints a line for each reader, and the findings: anything but a sound answer or a documented error,
-more than 20 seconds or more than 3 GiB for one small file. With --write the counts go to
-tests/fuzz/results.json, from which `python docs/supply.py` makes the table of docs/security.md.
+more than 20 seconds or more than 3 GiB for one small file. Each reader has a process of its own;
+what a process dies of is kept in the folder for temporary files, to be tried again. With --write
+the counts go to tests/fuzz/results.json, from which `python docs/supply.py` makes the table of
+docs/security.md.
 Exits with 1 if anything was found.
 """
 
 import argparse
+import faulthandler
 import json
+import multiprocessing
 import os
+import pickle
 import shutil
 import sys
 import tempfile
@@ -39,16 +44,18 @@ def _where(error):
     return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
 
 
-def fuzz(one, seconds):
-    """Try a reader for some seconds; return how often, the slowest, and findings by place."""
+def fuzz(name, seconds, root, pipe):
+    """Try a reader for some seconds; send how often, the slowest, and findings by place."""
+    faulthandler.enable()
     begun, tried, slowest, findings = time.monotonic(), 0, 0.0, {}
-    root = Path(tempfile.mkdtemp())
+    one, last = catalog.READERS[name], root / "last.pickle"
 
     def check(content):
         nonlocal tried, slowest
         if time.monotonic() > begun + seconds:
             return
         tried += 1
+        last.write_bytes(pickle.dumps(content))
         folder, start = root / str(tried), time.monotonic()
         folder.mkdir()
         try:
@@ -58,23 +65,44 @@ def fuzz(one, seconds):
         slowest = max(slowest, time.monotonic() - start)
         shutil.rmtree(folder, ignore_errors=True)
 
-    while time.monotonic() < begun + seconds:
-        wrapped = given(one.strategy)(lambda content: check(content))
-        settings(
-            max_examples=ROUND,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )(wrapped)()
+    def tell():
+        taken = round(time.monotonic() - begun, 1)
+        told = {"files": one.files, "tried": tried, "seconds": taken}
+        pipe.send({**told, "slowest": round(slowest, 2), "findings": findings})
+
+    with little_memory():
+        while time.monotonic() < begun + seconds:
+            wrapped = given(one.strategy)(lambda content: check(content))
+            settings(
+                max_examples=ROUND,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )(wrapped)()
+            tell()
+
+
+def fuzz_apart(name, seconds):
+    """Fuzz in a process of its own, so that one that crashes is a finding too."""
+    root = Path(tempfile.mkdtemp())
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.Process(target=fuzz, args=(name, seconds, root, theirs))
+    process.start()
+    theirs.close()
+    told = {"files": catalog.READERS[name].files, "tried": 0, "seconds": 0.0, "slowest": 0.0}
+    told["findings"] = {}
+    try:
+        while True:
+            told = ours.recv()
+    except EOFError:
+        process.join()
+    if process.exitcode:
+        kept = Path(tempfile.gettempdir()) / f"fuzz-{name.replace(' ', '-')}.pickle"
+        shutil.copy(root / "last.pickle", kept)
+        told["findings"]["the process"] = f"ended with {process.exitcode}, on {kept.name}"
     shutil.rmtree(root, ignore_errors=True)
-    return {
-        "files": one.files,
-        "tried": tried,
-        "seconds": round(time.monotonic() - begun, 1),
-        "slowest": round(slowest, 2),
-        "findings": findings,
-    }
+    return told
 
 
 def main():
@@ -83,13 +111,12 @@ def main():
     parser.add_argument("--only", default="", help="readers whose names hold this word")
     parser.add_argument("--write", action="store_true", help=f"keep the counts in {RESULTS.name}")
     asked = parser.parse_args()
-    chosen = {name: one for name, one in sorted(catalog.READERS.items()) if asked.only in name}
+    chosen = [name for name in sorted(catalog.READERS) if asked.only in name]
     rows = {}
-    with little_memory():
-        for name, one in chosen.items():
-            rows[name] = fuzz(one, 60 * asked.minutes / len(chosen))
-            told = {key: value for key, value in rows[name].items() if key != "files"}
-            print(f"{name}: {told}", flush=True)
+    for name in chosen:
+        rows[name] = fuzz_apart(name, 60 * asked.minutes / len(chosen))
+        told = {key: value for key, value in rows[name].items() if key != "files"}
+        print(f"{name}: {told}", flush=True)
     found = sum(len(row["findings"]) for row in rows.values())
     tried = sum(row["tried"] for row in rows.values())
     print(f"{tried} files, {len(rows)} readers, {found} findings")

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import struct
 import tarfile
 import time
@@ -22,7 +23,7 @@ from foveate.data.archives import read_idx
 from foveate.data.coco import read_annotations
 from foveate.data.coco_masks import fill_polygon
 from foveate.data.devkit import read_mat
-from foveate.data.files import FolderStore, inside
+from foveate.data.files import FolderStore, StoreDataset, inside
 from foveate.data.images import UnreadableImageError, read_image
 from foveate.data.shards.index import ShardIndex
 from foveate.data.shards.scan import find_shards, index_tars
@@ -51,6 +52,20 @@ def test_postscript_named_png_starts_no_program(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(POSTSCRIPT)
     with pytest.raises(UnreadableImageError, match="not an image"):
         read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["1" * 300, "a/" * 3000 + "a.png", "\ud800.png"])
+def test_a_name_that_no_file_can_have_is_no_image(name, tmp_path):
+    images = StoreDataset(FolderStore(tmp_path), [name], [0], ["one"])
+    assert images[0].reason == "a name that no file can have" and images.key_of(0) == name
+
+
+def test_a_name_that_is_no_utf_8_is_read(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (4, 3)).save(tmp_path / "one.png")
+    (tmp_path / "one.png").rename(tmp_path / name)
+    images = StoreDataset(FolderStore(tmp_path), [name], [0], ["one"])
+    assert images[0].image.shape == (3, 3, 4)
 
 
 def test_a_link_to_an_endless_device_is_no_image(tmp_path):

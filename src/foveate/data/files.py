@@ -152,12 +152,15 @@ class StoreDataset(FileDataset):
     ) -> None:
         self.store, self.classes = store, tuple(classes)
         # One array instead of a million strings, which worker processes would copy one by one.
-        self._keys = np.array([key.encode() for key in keys], dtype=np.bytes_)
+        # Surrogates stand in names that are not in UTF-8, and in JSON of another hand.
+        self._keys = np.array(
+            [key.encode("utf-8", "surrogatepass") for key in keys], dtype=np.bytes_
+        )
         self._labels = tuple(labels)
 
     def key_of(self, index: int) -> str:
         """Return the name of the file in the store."""
-        return bytes(self._keys[index]).decode()
+        return bytes(self._keys[index]).decode("utf-8", "surrogatepass")
 
     @property
     def labels(self) -> Sequence[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import warnings
 from pathlib import Path
@@ -21,6 +22,8 @@ serve formats that nobody trains on."""
 MAX_BYTES = 1 << 30
 """Of one image file."""
 
+_NAMELESS = "a name that no file can have"
+
 
 class UnreadableImageError(ValueError):
     """A file that is no readable image; its text is the reason, without the path."""
@@ -30,15 +33,22 @@ def image_bytes(path: Path) -> bytes:
     """Return what an image file holds.
 
     Raises:
-        UnreadableImageError: If it is no regular file, or larger than ``MAX_BYTES``.
+        UnreadableImageError: If it is no regular file, larger than ``MAX_BYTES``, or of a name that
+            no file can have.
         OSError: If it is missing or cannot be read.
     """
     try:
         return read_file(path, MAX_BYTES)
+    except UnicodeEncodeError as error:
+        raise UnreadableImageError(_NAMELESS) from error
     except ValueError as error:
         raise UnreadableImageError(f"larger than {MAX_BYTES} bytes") from error
     except NotRegularError as error:
         raise UnreadableImageError("no regular file") from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UnreadableImageError(_NAMELESS) from error
+        raise
 
 
 def open_image(source: Path | bytes) -> Any:

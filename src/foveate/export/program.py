@@ -148,8 +148,9 @@ def _clamp_plainly(graph: Any) -> None:
     for node in graph.graph.nodes:
         in_place = node.target is aten.hardtanh_.default
         if node.target is aten.hardtanh.default or (in_place and _is_read_once(node.args[0])):
-            low, high = (*node.args[1:], *(-1.0, 1.0)[len(node.args) - 1 :])
-            node.target, node.args = aten.clamp.default, (node.args[0], low, high)
+            given = tuple(node.args[1:])
+            bounds = given + (-1.0, 1.0)[len(given) :]
+            node.target, node.args = aten.clamp.default, (node.args[0], *bounds)
     graph.graph_module.recompile()
 
 
