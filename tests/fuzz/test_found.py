@@ -16,7 +16,7 @@ import torch
 from harness import little_memory
 from PIL import Image
 
-from foveate.core.reading import NotRegularError, parse_xml, read_file, read_json
+from foveate.core.reading import NotRegularError, lies_in, parse_xml, read_file, read_json
 from foveate.data import Unreadable, open_dataset, open_images
 from foveate.data import archives as data_archives
 from foveate.data.archives import read_idx
@@ -276,3 +276,18 @@ def test_seeds_beyond_reason_are_refused(seeds):
 def test_a_task_that_is_no_text_is_refused():
     with pytest.raises(ValueError, match=r"task expects one of"):
         parse_recipe({"task": []})
+
+
+@pytest.mark.parametrize("number", ["nan", "-inf"])
+def test_options_are_finite_as_settings_are(number, tmp_path):
+    """Written back they were null, which TOML has not."""
+    (tmp_path / "a.toml").write_text(f"[data]\noptions = {{a = [{{b = {number}}}]}}\n")
+    with pytest.raises(ValueError, match=r"data.options.*finite"):
+        load_recipe(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize("name", ["x" * 3000, "\ud800", "a\0b", "../a.png"])
+def test_a_name_that_no_file_can_have_lies_nowhere(name, tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "in").mkdir()
+    assert lies_in(tmp_path, "in/../a.png") and not lies_in(tmp_path / "in", name)

@@ -48,6 +48,16 @@ def read_file(path: Path, limit: int) -> bytes:
     return content
 
 
+def lies_in(folder: Path, name: str) -> bool:
+    """Whether a name leads to a file within a folder; one that no file can have leads nowhere."""
+    home = folder.resolve()
+    try:
+        place = (home / name).resolve()
+        return place.is_relative_to(home) and place.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def parse_json(content: bytes | str, who: str, rule: str, remedy: str = "") -> Any:
     """Parse JSON.
 

@@ -15,6 +15,7 @@ from foveate.training.recipe import (
     load_recipe,
     parse_recipe,
 )
+from foveate.training.toml import Options
 
 TASK = "detection"
 WARM_STARTS = ("none", "backbone_then_all", "baseline_then_all")
@@ -58,7 +59,7 @@ class DetectorSection(ModelSection):
     preset: Literal["coco", "small"] = "coco"
     batch_norm: Literal["frozen", "train"] = "frozen"
     trainable_stages: int | None = Field(default=None, ge=0)
-    detector_options: dict[str, Any] = Field(default_factory=dict)
+    detector_options: Options = Field(default_factory=dict)
 
 
 class DetectionTrainSection(TrainSection):

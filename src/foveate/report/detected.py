@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from foveate.core import expected
-from foveate.core.reading import TEXT_LIMIT, parse_json, read_file
+from foveate.core.reading import TEXT_LIMIT, lies_in, parse_json, read_file
 from foveate.detection.data.problems import problem_lines
 from foveate.report.reading import StudyRecord
 from foveate.report.statistics import estimate
@@ -102,6 +102,5 @@ def _pictures(study: StudyRecord) -> Iterator[dict[str, str]]:
         raise ValueError(expected("report", rule, type(told).__name__))
     for one in told:
         file = str(one.get("file", "")) if isinstance(one, Mapping) else ""
-        place = (home / file).resolve()
-        if place.is_relative_to(home) and place.is_file():
+        if lies_in(home, file):
             yield {"file": file, "alt": str(one.get("alt", ""))}

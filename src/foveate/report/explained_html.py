@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.core.files import write_bytes
+from foveate.core.reading import lies_in
 from foveate.report import explained_table as tables
 from foveate.report import explained_wording as wording
 from foveate.report.explained import FILE, Explained, read_explained
@@ -121,9 +122,8 @@ def find_inside(record: Explained, name: str) -> Path | None:
     if record.folder is None or not name:
         return None
     for place in _PLACES:
-        path = (record.folder / place / name).resolve()
-        if path.is_file() and path.is_relative_to(record.folder.resolve()):
-            return path
+        if lies_in(record.folder / place, name):
+            return (record.folder / place / name).resolve()
     return None
 
 

@@ -15,6 +15,7 @@ from foveate.training.recipe import (
     load_recipe,
     parse_recipe,
 )
+from foveate.training.toml import Options
 
 TASK = "segmentation"
 
@@ -55,7 +56,7 @@ class SegmenterSection(ModelSection):
     name: str = "resnet50"
     head: Literal["deeplabv3", "fpn"] = "deeplabv3"
     output_stride: Literal[8, 16, 32] | None = None
-    head_options: dict[str, Any] = Field(default_factory=dict)
+    head_options: Options = Field(default_factory=dict)
 
 
 class SegmentationTrainSection(TrainSection):

@@ -15,6 +15,7 @@ from foveate.training.recipe import (
     load_recipe,
     parse_recipe,
 )
+from foveate.training.toml import Options
 
 TASK = "stereo"
 
@@ -41,7 +42,7 @@ class StereoSection(ModelSection):
     """
 
     preset: Literal["base", "small"] = "base"
-    head: dict[str, Any] = Field(default_factory=dict)
+    head: Options = Field(default_factory=dict)
 
 
 class StereoTrainSection(TrainSection):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from foveate.core import expected
-from foveate.training.toml import describe_errors, read_toml, write_toml
+from foveate.training.toml import Options, describe_errors, read_toml, write_toml
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -48,7 +48,7 @@ class DataSection(Section):
     augment: Literal["none", "flip", "crop_flip", "imagenet", "randaugment"] = "flip"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _deviations_are_positive(self) -> DataSection:
@@ -83,7 +83,7 @@ class ModelSection(Section):
     width: float = Field(default=1.0, gt=0)
     pretrained: bool = False
     weights: str | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _starts_once(self) -> ModelSection:

@@ -13,7 +13,7 @@ from foveate.core import Words, expected
 from foveate.core.reading import read_object
 from foveate.training.recipe import Recipe, Section, check_task, differences
 from foveate.training.run_folder import RunFolder
-from foveate.training.toml import describe_errors, read_toml, write_toml
+from foveate.training.toml import Options, describe_errors, read_toml, write_toml
 
 StudyOf = TypeVar("StudyOf", bound="Study")
 
@@ -65,9 +65,9 @@ class Variant(Section):
     """
 
     attention: str
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
     where: str | list[str] | None = None
-    changes: dict[str, Any] = Field(default_factory=dict)
+    changes: Options = Field(default_factory=dict)
 
 
 class Study(Section):
@@ -103,7 +103,7 @@ class Study(Section):
         default_factory=lambda: [0, 1, 2], min_length=1, max_length=MOST_SEEDS
     )
     control: bool = True
-    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    options: dict[str, Options] = Field(default_factory=dict)
     variants: dict[str, Variant] = Field(default_factory=dict)
     recipe: Recipe = Recipe()
     latency: LatencySection = LatencySection()

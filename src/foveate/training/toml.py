@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from foveate.core import Words, expected, require, suggest
 from foveate.core.files import write_bytes
@@ -61,6 +62,20 @@ def parse_value(text: str) -> Any:
         return _parsed(f"value = {text}")["value"]
     except (ValueError, RecursionError):
         return text
+
+
+def _finite(value: Any) -> Any:
+    """Refuse infinities and NaN in options, as typed settings do: a recipe must equal itself."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"expected finite numbers; got {value}")
+    parts = value.values() if isinstance(value, dict) else value
+    for one in parts if isinstance(value, (dict, list, tuple)) else ():
+        _finite(one)
+    return value
+
+
+Options = Annotated[dict[str, Any], AfterValidator(_finite)]
+"""Settings whose names only what they are for knows."""
 
 
 def write_toml(path: Path, tree: dict[str, Any]) -> None:
