@@ -7,6 +7,7 @@ import os
 import struct
 import tarfile
 import time
+import zlib
 
 import archive_readers as archives
 import numpy as np
@@ -22,9 +23,9 @@ from foveate.data import archives as data_archives
 from foveate.data.archives import read_idx
 from foveate.data.coco import read_annotations
 from foveate.data.coco_masks import fill_polygon
-from foveate.data.devkit import read_mat
 from foveate.data.files import FolderStore, StoreDataset, inside
 from foveate.data.images import UnreadableImageError, read_image
+from foveate.data.matlab import read_mat
 from foveate.data.shards.index import ShardIndex
 from foveate.data.shards.scan import find_shards, index_tars
 from foveate.data.tars import scan_tar, tar_index
@@ -176,6 +177,36 @@ def test_a_matlab_bomb_is_refused():
     assert len(buffer.getvalue()) < 1 << 18
     with pytest.raises(ValueError, match="more than 16777216 bytes in it"):
         read_mat(buffer.getvalue())
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_elements_of_no_kind_do_not_reach_scipy(packed, order):
+    """It looked their kind up beyond the end of a table, which ended the process."""
+    buffer = io.BytesIO()
+    made = np.zeros(3, [("name", object), ("number", object)])
+    scipy.io.savemat(buffer, {"all": made, "one": np.arange(4.0)}, do_compression=False)
+    content = bytearray(buffer.getvalue())
+    if order == "<":
+        assert set(read_mat(bytes(content))) >= {"all", "one"}
+    else:
+        content[126:128] = b"MI"  # All its numbers are now of the other order, and make no sense.
+    where = content.rindex(b"\x09\0\0\0\x20")
+    content[where : where + 2] = b"\x09\x09"
+    if packed:
+        parts = zlib.compress(bytes(content[128:]))
+        content[128:] = struct.pack(f"{order}II", 15, len(parts)) + parts
+    with pytest.raises(ValueError, match="damaged element"):
+        read_mat(bytes(content))
+
+
+def test_a_packed_part_without_its_end_does_not_reach_scipy():
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, {"one": np.arange(99.0)}, do_compression=True)
+    content = bytearray(buffer.getvalue())
+    content[132:136] = struct.pack("<I", struct.unpack("<I", content[132:136])[0] - 2)
+    with pytest.raises(ValueError, match="cut off"):
+        read_mat(bytes(content))
 
 
 def test_links_in_archives_are_not_followed_round(tmp_path):

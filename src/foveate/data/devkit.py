@@ -1,19 +1,13 @@
-"""MATLAB files of data sets: the labels of ImageNet's devkit."""
+"""The labels of ImageNet's devkit."""
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from foveate.core import Words, expected, require
-
-MAT_LIMIT = 1 << 24
-"""Bytes of a list, packed or not; the longest, of 12,000 names, has 0.4e6."""
+from foveate.core import Words, expected
+from foveate.data.matlab import read_mat
 
 
 @dataclass(frozen=True)
@@ -27,39 +21,6 @@ class Devkit:
 
     wnids: tuple[str, ...]
     val_wnids: tuple[str, ...]
-
-
-def read_mat(content: bytes) -> dict[str, Any]:
-    """Read a MATLAB file (version 5) from its bytes, with sides of length 1 taken away.
-
-    Raises:
-        MissingExtraError: If scipy is not installed.
-        ValueError: If it is broken.
-    """
-    reader = require("scipy.io", "archives", "reading a .mat file")
-    try:
-        _check_size(content)
-        return dict(reader.loadmat(io.BytesIO(content), squeeze_me=True))
-    # It answers broken files with whatever went wrong inside it.
-    except Exception as error:
-        raise ValueError(expected("read_mat", "a MATLAB file", Words(error))) from error
-
-
-def _check_size(content: bytes) -> None:
-    """Check what the packed parts of a file stand for, before anything makes room for it.
-
-    Raises:
-        ValueError: If that is more than ``MAT_LIMIT`` bytes.
-    """
-    place, left = 128, MAT_LIMIT
-    while place + 8 <= len(content):
-        kind, size = struct.unpack_from("<II", content, place)
-        if kind == 15:
-            unpacker = zlib.decompressobj()
-            left -= len(unpacker.decompress(content[place + 8 : place + 8 + size], left + 1))
-        if left < 0 or len(content) > MAT_LIMIT:
-            raise ValueError(f"more than {MAT_LIMIT} bytes in it")
-        place += 8 + size
 
 
 def read_devkit(meta: bytes, ground_truth: bytes) -> Devkit:

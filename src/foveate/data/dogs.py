@@ -12,8 +12,8 @@ from torch import Tensor
 
 from foveate.core import Words, check_choice, check_ratio, expected
 from foveate.core.reading import read_file
-from foveate.data.devkit import MAT_LIMIT, read_mat
 from foveate.data.files import FolderStore, Store, StoreDataset, TarStore
+from foveate.data.matlab import MAT_LIMIT, read_mat
 from foveate.data.samples import Annotation, Sample, Unreadable, check_index
 from foveate.data.tars import TAR_DAMAGE, member_bytes, tar_index
 from foveate.data.voc import read_boxes

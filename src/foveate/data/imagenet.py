@@ -11,9 +11,10 @@ from pathlib import Path
 
 from foveate.core import Words, expected
 from foveate.core.reading import read_file
-from foveate.data.devkit import MAT_LIMIT, Devkit, read_devkit
+from foveate.data.devkit import Devkit, read_devkit
 from foveate.data.files import FolderStore, Store, StoreDataset, TarStore
 from foveate.data.images import EXTENSIONS
+from foveate.data.matlab import MAT_LIMIT
 from foveate.data.samples import ImageDataset
 from foveate.data.tars import TAR_DAMAGE, member_bytes, tar_index
 
