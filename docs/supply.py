@@ -244,8 +244,8 @@ def fuzz_table() -> str:
     lines = [
         f"`{told['command']}`, {told['ended']}, commit {str(told['commit'])[:12]},"
         f" {told['processor']}; more than {told['limits']['seconds']:g} s of a processor or"
-        f" {told['limits']['bytes'] / 2**30:g} GiB for one file is a finding. Readers that were mended"
-        " or came later were run again (`python tests/fuzz/long.py --only NAME --write`).",
+        f" {told['limits']['bytes'] / 2**30:g} GiB for one file is a finding. Readers mended"
+        " since, and later ones, were run again (`python tests/fuzz/long.py --only NAME --write`).",
         "",
         "| reader | what it reads | files tried | slowest | findings |",
         "|---|---|---:|---:|---:|",
