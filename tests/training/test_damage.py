@@ -12,7 +12,7 @@ from torch.utils.data import dataloader
 
 from foveate.data import ImageDataset, Sample
 from foveate.training import Interrupted, RunFolder, evaluate, keeper, train
-from foveate.training.checkpoints import AtomicCheckpointIO
+from foveate.training.checkpoints import AtomicCheckpointIO, read_whole
 from foveate.training.classifier import Classifier
 from foveate.training.tallies import Tallies
 
@@ -60,13 +60,17 @@ def empty(path):
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty])
+def of_another_library(path):
+    torch.save({"state_dict": {}, "epoch": 3}, path)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty, of_another_library])
 def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(cut, damage):
     plan, run, whole = cut
     assert run.previous_checkpoint.read_bytes() != run.last_checkpoint.read_bytes()
     damage(run.last_checkpoint)
-    with pytest.raises(ValueError, match="whole checkpoint"):
-        AtomicCheckpointIO().load_checkpoint(run.last_checkpoint)
+    with pytest.raises(ValueError, match=r"expects a (whole )?checkpoint"):
+        read_whole(run.last_checkpoint)
     with pytest.warns(UserWarning, match=r"last.ckpt is damaged: .* previous.ckpt"):
         train(plan, run.path, resume=True, progress=False)
     assert run.result["loss"] == whole.result["loss"]

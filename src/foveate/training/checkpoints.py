@@ -120,9 +120,24 @@ def sound_checkpoint(run: RunFolder) -> Path | None:
     )
 
 
+def read_whole(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of a run of foveate.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is damaged, or a checkpoint of something else.
+    """
+    tree = AtomicCheckpointIO().load_checkpoint(path)
+    parts = ("state_dict", "foveate")
+    if not isinstance(tree, dict) or not all(isinstance(tree.get(one), dict) for one in parts):
+        rule = f"a checkpoint with {' and '.join(parts)}"
+        raise ValueError(expected("loading a checkpoint", rule, str(path)))
+    return tree
+
+
 def _is_whole(path: Path) -> bool:
     try:
-        AtomicCheckpointIO().load_checkpoint(path)
+        read_whole(path)
     except ValueError:
         return False
     return True

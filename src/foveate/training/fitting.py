@@ -20,7 +20,7 @@ from foveate.core.files import write_json
 from foveate.models import save
 from foveate.training import environment
 from foveate.training.averaging import FollowAverage
-from foveate.training.checkpoints import AtomicCheckpointIO, sound_checkpoint
+from foveate.training.checkpoints import AtomicCheckpointIO, read_whole, sound_checkpoint
 from foveate.training.data_module import KeyedData
 from foveate.training.draws import mix
 from foveate.training.keeper import Keeper
@@ -230,8 +230,8 @@ def _take_best(run: RunFolder, module: Trainee, best: int) -> bool:
     A run killed at the wrong moment may do an epoch again, and on a GPU to another end.
     """
     try:
-        checkpoint = AtomicCheckpointIO().load_checkpoint(run.best_checkpoint)
-        rows = checkpoint["foveate"]["rows"]
+        checkpoint = read_whole(run.best_checkpoint)
+        rows = checkpoint["foveate"].get("rows", [])
     except (OSError, ValueError):
         rows = []
     names = [name for name in module.rows[best - 1] if name != "seconds"]
