@@ -62,7 +62,7 @@ def test_a_name_that_no_file_can_have_is_no_image(name, tmp_path):
 
 
 def test_a_name_that_is_no_utf_8_is_read(tmp_path):
-    name = os.fsdecode(b"caf\xe9.png")
+    name = os.fsdecode(b"a\xe9.png")
     Image.new("RGB", (4, 3)).save(tmp_path / "one.png")
     (tmp_path / "one.png").rename(tmp_path / name)
     images = StoreDataset(FolderStore(tmp_path), [name], [0], ["one"])
