@@ -9,6 +9,7 @@ and whatever begins at zero (offsets, the last scale of a branch) is moved: ever
 """
 
 import argparse
+import copy
 import functools
 import gc
 import json
@@ -191,8 +192,6 @@ def run_cell(model, runtime, variant, programs, folder):
 
 def own_error(network, attention):
     """How far PyTorch's own float32 is from its float64: no file can be held to less."""
-    import copy
-
     model, images = build(network, attention), noise((1, 3, SIDE, SIDE), 9)
     with torch.no_grad():
         exact = copy.deepcopy(model).double()(images.double())
@@ -217,8 +216,6 @@ def traced(model, target, form, half, dynamic, programs):
         return plain
     name = (form, low, dynamic)
     if name not in programs:
-        import copy
-
         net = model if low == torch.float32 else copy.deepcopy(model).to(low)
         example = noise((2 if dynamic else 1, 3, SIDE, SIDE)).to(low)
         found = trace(net, example, dynamic=dynamic, deform=form)
