@@ -106,9 +106,8 @@ def fuzz_apart(name, seconds):
     return told
 
 
-def write(rows, minutes, whole):
+def write(rows, minutes, commit, whole):
     """Keep the counts; those of some readers take the place of theirs in the last whole run."""
-    commit = environment.commit()
     rows = {name: {**row, "commit": commit} for name, row in rows.items()}
     tree = {
         "command": f"make fuzz MINUTES={minutes:g}",
@@ -132,7 +131,7 @@ def main():
     parser.add_argument("--write", action="store_true", help=f"keep the counts in {RESULTS.name}")
     asked = parser.parse_args()
     chosen = [name for name in sorted(catalog.READERS) if re.search(asked.only, name)]
-    rows = {}
+    rows, commit = {}, environment.commit()  # Of what is tried, whatever comes meanwhile.
     for name in chosen:
         rows[name] = fuzz_apart(name, 60 * asked.minutes / len(chosen))
         told = {key: value for key, value in rows[name].items() if key != "files"}
@@ -141,7 +140,7 @@ def main():
     tried = sum(row["tried"] for row in rows.values())
     print(f"{tried} files, {len(rows)} readers, {found} findings")
     if asked.write:
-        write(rows, asked.minutes, whole=not asked.only)
+        write(rows, asked.minutes, commit, whole=not asked.only)
     sys.exit(1 if found else 0)
 
 
