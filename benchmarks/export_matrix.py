@@ -54,6 +54,7 @@ VARIANTS = (
 )
 SIDE, TIMED, CLASSES = 96, 224, 10
 DYNAMIC = (("batch", "size"), ("batch",), ())
+LESS = "not tried: the compiler needs minutes for each open size"
 LIMIT_SECONDS = 1500
 # What this machine lacks is no fault of an export.
 NO_HALF = "a processor with bfloat16"
@@ -93,12 +94,22 @@ def build(network, attention):
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if id(weight) in fresh:
-                spread = 0.05 if "offset" in name else 0.1
-                weight.add_(spread * torch.randn_like(weight))
+                weight.add_(spread(name, weight) * torch.randn_like(weight))
             elif not weight.any() and name.endswith("weight"):
                 weight.fill_(0.5)  # The last norm of a branch.
         warm_(model)
     return model.eval()
+
+
+def spread(name, weight):
+    """How far a weight is moved: an offset of some quarter of a pixel, whatever the fan-in.
+
+    Offsets of several pixels in every block make a network that nobody can compute: a rounding
+    moves a sampling point, and that the next ones.
+    """
+    if "offset" not in name:
+        return 0.1
+    return min(0.05, 0.25 / weight[0].numel() ** 0.5)
 
 
 def warm_(model, rounds=2):
@@ -115,7 +126,7 @@ def warm_(model, rounds=2):
         one.momentum = momentum
 
 
-def run_cells(network, attention, cells, folder, keep=lambda name, cell: None):
+def run_cells(network, attention, cells, folder, keep=lambda name, cell: None, opened=DYNAMIC[0]):
     """Export one network to the runtimes of its cells; each is told as soon as it is known."""
     try:
         model = build(network, attention)
@@ -128,21 +139,25 @@ def run_cells(network, attention, cells, folder, keep=lambda name, cell: None):
     for runtime, variant in cells:
         begun = time.time()
         try:
-            told = run_cell(model, runtime, variant, programs, folder)
+            told = run_cell(model, runtime, variant, programs, folder, opened)
         except Exception as error:
             told = {"status": "failed", "reason": first(error)}
             if not isinstance(error, (ValueError, TypeError)):
                 traceback.print_exc()
         told["seconds"] = round(time.time() - begun, 1)
+        told["commit"] = environment.commit()
         keep(key(network, attention, runtime, variant), told)
 
 
-def run_cell(model, runtime, variant, programs, folder):
-    """Export with as much left open as can be, and say why not if that is less than all."""
+def run_cell(model, runtime, variant, programs, folder, opened):
+    """Export with as much of ``opened`` left open as can be, and say why not if that is not all."""
     target, half = TARGETS[runtime], variant == "half"
     form = variant if variant in target.forms else target.deform
     why = {}
     for dynamic in DYNAMIC:
+        if len(dynamic) > len(opened):
+            why[" and ".join(dynamic)] = LESS
+            continue
         try:
             program = traced(model, target, form, half, dynamic, programs)
             done = export_program(
@@ -185,7 +200,7 @@ def run_cell(model, runtime, variant, programs, folder):
             "timed": [1, 3, side, side],
             "clock": "processor",
         }
-    reason = next(iter(why.values()))
+    reason = next(text for text in why.values() if text != LESS)
     status = "cannot" if NO_HALF in reason else "failed"
     return {"status": status, "reason": reason, "why_not_more": why}
 
@@ -231,7 +246,7 @@ def first(error):
     return lines[0][:400] if lines else type(error).__name__
 
 
-def child(pipe, network, attention, cells):
+def child(pipe, network, attention, cells, opened):
     """Run the cells of a network in a process of its own, and tell each."""
     gc.freeze()
     gc.disable()  # The tracer makes much garbage and the process is short.
@@ -239,15 +254,15 @@ def child(pipe, network, attention, cells):
     sympy.simplify = functools.lru_cache(None)(sympy.simplify)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        run_cells(network, attention, cells, folder, lambda *told: pipe.send(told))
+        run_cells(network, attention, cells, folder, lambda *told: pipe.send(told), opened)
     pipe.send(None)
 
 
-def isolated(network, attention, cells, keep):
+def isolated(network, attention, cells, keep, opened=DYNAMIC[0]):
     """Run cells in a process, so that a crash or a hang loses only what it was at."""
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=child, args=(theirs, network, attention, cells))
+    process = context.Process(target=child, args=(theirs, network, attention, cells, opened))
     process.start()
     theirs.close()
     left = [key(network, attention, *cell) for cell in cells]
@@ -280,7 +295,6 @@ def conditions():
         "classes": CLASSES,
         "checked_at": SIDE,
         "timed_at": TIMED,
-        "commit": environment.commit(),
         "measured": environment.timestamp(),
     }
 
@@ -290,6 +304,7 @@ def main():
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--only", help="attentions, with commas; all by default")
     parser.add_argument("--runtimes", default=",".join(RUNTIMES))
+    parser.add_argument("--open", default="batch,size", help="what is left open at most")
     parser.add_argument("--out", type=Path, default=FILE)
     parser.add_argument("--add", type=Path, help="take up the cells of another such file, run none")
     parser.add_argument("--again", action="store_true", help="run what failed again")
@@ -324,7 +339,7 @@ def main():
             said = told.get("reason") or f"{told['relative']:.1e}, {told['ratio']}x"
             print(f"{name}: {told['status']}, {said} ({told.get('seconds')} s)", flush=True)
 
-        isolated(network, attention, wanted, keep)
+        isolated(network, attention, wanted, keep, tuple(given.open.split(",")))
     add_own_errors(tree)
     write_json(given.out, tree)
 

@@ -54,7 +54,9 @@ def parity() -> str:
     if notes.texts:
         parts += ["", *(f"[{number}] {text}  " for number, text in enumerate(notes.texts, 1))]
     if tree:
-        parts += [*_own_errors(tree.get("own_error", {})), "", _conditions(tree["conditions"])]
+        commits = sorted({str(cell["commit"])[:10] for cell in cells.values()})
+        parts += [*_own_errors(tree.get("own_error", {})), ""]
+        parts += [_conditions(tree["conditions"], commits)]
         parts += _clocks(cells)
     return "\n".join(parts).rstrip()
 
@@ -148,16 +150,20 @@ def _clocks(cells: dict[str, dict[str, Any]]) -> list[str]:
     ]
 
 
-def _conditions(how: dict[str, Any]) -> str:
+def _conditions(how: dict[str, Any], commits: list[str]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in how["versions"].items() if number)
     return (
         f"Measured on {how['processor']} ({how['cores']} cores, shared with other work),"
-        f" {how['threads']} thread, {versions}; commit {str(how['commit'])[:10]},"
+        f" {how['threads']} thread, {versions}; {_numbered(commits)},"
         f" {how['measured'][:10]}; `{how['command']}`. Images of {how['checked_at']} pixels are"
         f" compared, in three shapes where batch and size are open; one image of"
         f" {how['timed_at']} pixels is timed where the size is open, else one of"
         f" {how['checked_at']}."
     )
+
+
+def _numbered(commits: list[str]) -> str:
+    return f"commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"
 
 
 GATE = FILE.with_name("export_forms.json")
