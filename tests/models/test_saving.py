@@ -273,9 +273,22 @@ def test_what_cannot_be_rebuilt_is_refused_before_anything_is_written(tmp_path):
         foveate.save(torch.nn.DataParallel(model), tmp_path / "model", base=MAKE_NET)
     changed = foveate.create_model("resnet10t", num_classes=4, width=0.25)
     changed.fc = nn.Linear(128, 9)
-    with pytest.raises(ValueError, match=r"rebuild; got fc\.weight \(9, 128\) where"):
+    with pytest.raises(ValueError, match=r"rebuild; got fc\.weight \(9, 128\) where.*base_kwargs="):
         foveate.save(changed, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_classifier_that_timm_replaced_comes_back(tmp_path):
+    """Fine-tuning begins with ``reset_classifier``, after which the network says so itself."""
+    model = foveate.create_model("resnet10t", "das", num_classes=4, width=0.25)
+    model.reset_classifier(9)
+    again = foveate.load(foveate.save(model, tmp_path / "model"))
+    assert torch.equal(again.fc.weight, model.fc.weight)
+    by_hand = foveate.create_model("resnet10t", "das", num_classes=4, width=0.25)
+    by_hand.fc = nn.Linear(128, 9)
+    kwargs = {"num_classes": 9, "width": 0.25}
+    foveate.save(by_hand, tmp_path / "model", base="resnet10t", base_kwargs=kwargs)
+    assert foveate.load(tmp_path / "model").fc.out_features == 9
 
 
 def test_saving_and_loading_leave_the_random_state(tmp_path):

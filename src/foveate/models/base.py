@@ -48,7 +48,7 @@ def base_spec(
             got = Words(type(model).__name__)
             rule = "a model made by foveate.create_model, or base="
             raise ValueError(expected(who, rule, got, remedy))
-        return {**named_defaults(), **known} if "name" in known else known
+        return {**named_defaults(), **known, **_now(model)} if "name" in known else known
     given = plain(dict(arguments or {}), "save (base_kwargs)")
     path = base if isinstance(base, str) else _path_of(base)
     if path == GIVEN:
@@ -62,6 +62,12 @@ def base_spec(
         remedy = f"put it into a module, or pass base={GIVEN!r}"
         raise ValueError(expected(who, f"{_FORM} that other processes find", path, remedy))
     return {"import": path, "arguments": given}
+
+
+def _now(model: nn.Module) -> dict[str, int]:
+    """What timm's ``reset_classifier`` changes of a network after it was made."""
+    classes = getattr(model, "num_classes", None)
+    return {"num_classes": classes} if type(classes) is int and classes > 0 else {}
 
 
 def _path_of(base: Any) -> str:

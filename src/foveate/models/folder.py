@@ -123,7 +123,9 @@ def _check_rebuilt(
     with building(numbers, who):
         fresh = rebuild()
     settle_(fresh, contents, who)
-    check_fit(fresh, shapes, "a network that its base and its insertions rebuild", who)
+    rule = "a network that its base and its insertions rebuild"
+    remedy = "where a layer was replaced, pass base= and base_kwargs= that make it as it is now"
+    check_fit(fresh, shapes, rule, who, remedy)
 
 
 def read_stored(

@@ -198,7 +198,13 @@ def misfits(model: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> list[str
     return lines
 
 
-def check_fit(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], rule: str, who: str) -> None:
+def check_fit(
+    model: nn.Module,
+    shapes: Mapping[str, tuple[int, ...]],
+    rule: str,
+    who: str,
+    remedy: str = "",
+) -> None:
     """Refuse weights that are not those of a model.
 
     Raises:
@@ -207,7 +213,7 @@ def check_fit(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], rule: str
     lines = misfits(model, shapes)
     if lines:
         more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-        raise ValueError(expected(who, rule, Words(lines[0] + more)))
+        raise ValueError(expected(who, rule, Words(lines[0] + more), remedy))
 
 
 def settle_(model: nn.Module, contents: Contents, who: str) -> None:
