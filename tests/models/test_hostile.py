@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import hashlib
 import importlib
 import json
 import os
@@ -201,6 +202,32 @@ def test_an_import_path_is_not_even_imported_without_consent(folder, path, monke
     refused(folder, f"your consent to import '{path}'")
 
 
+def test_a_network_that_was_handed_over_gives_no_consent(folder, tmp_path):
+    """Nor does saving it again, though the folder names what makes it."""
+    planted = tmp_path / "planted"
+    spec = {"import": "os:system", "arguments": {"command": f"touch {planted}"}}
+    change(folder, lambda tree: tree.update(model=spec))
+    fresh = foveate.create_model("resnet18", num_classes=4, width=0.125)
+    del fresh.foveate_spec
+    for base in (copy.deepcopy(fresh), lambda command: copy.deepcopy(fresh)):
+        model = foveate.load(folder, base=base)
+        with contextlib.suppress(ValueError, ImportError):
+            foveate.save(model, tmp_path / "again")
+        assert not planted.exists()
+
+
+def test_a_number_where_the_network_has_a_weight_is_refused(folder):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / WEIGHTS)
+    weights["fc.weight"] = torch.zeros(weights["fc.weight"].shape, dtype=torch.int64)
+    save_file(weights, folder / WEIGHTS)
+    content = (folder / WEIGHTS).read_bytes()
+    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    change(folder, lambda tree: tree["weights"].update(entry))
+    refused(folder, r"fc\.weight")
+
+
 def test_with_consent_it_must_be_called_and_return_a_network(folder):
     for path, words in (
         ("nets_of_others:not_a_net", "returns a torch.nn.Module; got str"),
@@ -247,6 +274,12 @@ def test_attentions_and_their_options_cannot_ask_for_it_either(folder):
     refused(folder, "a network for the")
 
 
+def test_lists_that_options_make_are_bounded_too(folder):
+    """What is no tensor is not counted."""
+    with pytest.raises(ValueError, match="paths <= 16"):
+        foveate.create_attention("sk", 64, paths=10**11)
+
+
 def test_the_ceiling_sees_every_way_to_make_a_tensor():
     large = 2**28
     ways = (
@@ -281,7 +314,8 @@ def test_the_first_format_cannot_ask_for_a_download_or_more(folder, monkeypatch)
         ({"pretrained": True}, "known fields"),
         ({"options": {"pretrained": True}}, "options of an attention"),
         ({"options": {"example": 1}}, "options of an attention"),
-        ({"example": [1, 3, 10**6, 10**6]}, "a network for the"),
+        ({"example": [1, 3, 10**6, 10**6]}, "an example of at most"),
+        ({"example": [1, 3, 1536, 1536]}, "an example of at most"),
         ({"sites": 3}, "a list of texts"),
         ({}, "reached"),
     ):

@@ -278,6 +278,43 @@ def test_what_cannot_be_rebuilt_is_refused_before_anything_is_written(tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+def test_what_was_tied_or_untied_after_building_is_refused(tmp_path):
+    untied = nets_of_others.make_net(tied=True)
+    untied.second[0].weight = nn.Parameter(untied.second[0].weight.detach() + 1)
+    tied = nets_of_others.make_net(width=3)
+    tied.second[0].weight = tied.first[0].weight
+    for model, arguments in ((untied, {"tied": True}), (tied, {"width": 3})):
+        with pytest.raises(ValueError, match="its base and its insertions rebuild"):
+            foveate.save(model, tmp_path / "model", base=MAKE_NET, base_kwargs=arguments)
+        folder = foveate.save(model, tmp_path / "given", base="given")
+        with pytest.raises(ValueError, match="weights that fit"):
+            foveate.load(folder, base=nets_of_others.make_net(**arguments))
+        assert torch.equal(
+            foveate.load(folder, base=copy.deepcopy(model)).second[0].weight,
+            model.second[0].weight,
+        )
+
+
+def test_another_layer_of_the_same_weights_is_refused(tmp_path):
+    def stride(model):
+        model.layer2[0].conv1.stride = (1, 1)
+
+    def activation(model):
+        model.layer1[0].act1 = nn.SiLU()
+
+    def epsilon(model):
+        model.bn1.eps = 0.1
+
+    for change in (stride, activation, epsilon, lambda net: net.reset_classifier(4, "max")):
+        model = foveate.create_model("resnet10t", "das", num_classes=4, width=0.25)
+        change(model)
+        with pytest.raises(ValueError, match="its base and its insertions rebuild; got"):
+            foveate.save(model, tmp_path / "model")
+    model = foveate.create_model("resnet10t", "das", num_classes=4, width=0.25)
+    model.layer1[0].act1.inplace, model.bn1.momentum = False, 0.2  # Not of the output.
+    foveate.load(foveate.save(model, tmp_path / "model"))
+
+
 def test_a_classifier_that_timm_replaced_comes_back(tmp_path):
     """Fine-tuning begins with ``reset_classifier``, after which the network says so itself."""
     model = foveate.create_model("resnet10t", "das", num_classes=4, width=0.25)

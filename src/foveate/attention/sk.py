@@ -15,6 +15,8 @@ from foveate.attention.registry import Official, attention_spec, register
 from foveate.core import check_feature_map, check_flag, check_positive_int, expected, require
 from foveate.ops.convolution import Convolution
 
+_MOST_PATHS = 16  # Each is a convolution; the paper tries 2 and 3.
+
 
 def _paths(conv: Convolution, paths: int, dilated: bool) -> list[Convolution]:
     """The convolutions to choose from: the one given, then each two pixels wider, equally laid."""
@@ -122,6 +124,8 @@ class SelectiveKernel(nn.Module):
             ("min_hidden", min_hidden),
         ):
             check_positive_int(who, name, value)
+        if paths > _MOST_PATHS:
+            raise ValueError(expected(who, f"paths <= {_MOST_PATHS}", paths))
         check_flag(who, "dilated", dilated)
         if kernel < 3 or kernel % 2 == 0:
             raise ValueError(expected(who, "an odd kernel >= 3", kernel))

@@ -71,10 +71,16 @@ def _now(model: nn.Module) -> dict[str, int]:
 
 
 def _path_of(base: Any) -> str:
-    module, name = getattr(base, "__module__", None), getattr(base, "__qualname__", None)
-    if not callable(base) or isinstance(base, nn.Module) or not module or not name:
+    path = _named_path(base)
+    if path is None or not callable(base) or isinstance(base, nn.Module):
         raise TypeError(expected("save", f"base as a name, or {_FORM}", Words(repr(base)[:200])))
-    return f"{module}:{name}"
+    return path
+
+
+def _named_path(base: Any) -> str | None:
+    """The import path under which a function or a class calls itself."""
+    module, name = getattr(base, "__module__", None), getattr(base, "__qualname__", None)
+    return f"{module}:{name}" if module and name else None
 
 
 def _named(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +138,11 @@ def build_base(
         got = Words(f"{type(model).__name__} of {base or spec['import']}")
         raise ValueError(expected(who, "a base that returns a torch.nn.Module", got))
     if not hasattr(model, "foveate_spec"):
-        model.foveate_spec = spec  # type: ignore[assignment]
+        # A path in a file that the caller did not consent to must not be imported when the model
+        # is saved again.
+        consented = base is None or (callable(base) and spec.get("import") == _named_path(base))
+        told: Any = spec if consented else {GIVEN: type(model).__name__}
+        model.foveate_spec = told
     return model
 
 

@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from foveate.core import Words, expected
 
 _TIMES, _BESIDES = 4, 2**26
-# So that very many small tensors count too.
-_EACH = 64
+# So that very many small tensors count too: a module of Python weighs some kilobytes.
+_EACH = 1024
 
 
 class _Ceiling(TorchDispatchMode):  # type: ignore[no-untyped-call]

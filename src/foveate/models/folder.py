@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from foveate.models.weights import (
     SPEC,
     WEIGHTS,
     Contents,
+    aliases,
     check_fit,
     check_inside,
     conditions,
@@ -43,6 +45,7 @@ LOADERS = {
 """What loads each kind of model that a folder may hold."""
 
 _VERSIONED = ("timm", "torchvision")
+_UNSEEN = re.compile(r",? ?\b(inplace|momentum|p|drop_prob)=[^,)]*| at 0x[0-9a-fA-F]+")
 
 
 def write_stored(
@@ -117,15 +120,30 @@ def _check_rebuilt(
     model: nn.Module, record: dict[str, Any], rebuild: Callable[[], nn.Module], who: str
 ) -> None:
     """Refuse to write what could not be loaded."""
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    numbers = sum(torch.Size(shape).numel() for shape in shapes.values())
+    state = model.state_dict(keep_vars=True)
+    shapes = {name: tuple(state[name].shape) for name in dict.fromkeys(aliases(state).values())}
     contents = Contents(Path(), shapes, FORMAT, record)
-    with building(numbers, who):
+    with building(contents.numbers, who):
         fresh = rebuild()
     settle_(fresh, contents, who)
     rule = "a network that its base and its insertions rebuild"
     remedy = "where a layer was replaced, pass base= and base_kwargs= that make it as it is now"
     check_fit(fresh, shapes, rule, who, remedy)
+    here, there = _layers(model), _layers(fresh)
+    for path in dict.fromkeys([*here, *there]):
+        if here.get(path) != there.get(path):
+            got = f"{path} {here.get(path, 'missing')} where it has {there.get(path, 'none')}"
+            raise ValueError(expected(who, rule, Words(got), remedy))
+
+
+def _layers(model: nn.Module) -> dict[str, str]:
+    """What each module says of itself, but for what changes no output in evaluation."""
+    return {
+        path: _UNSEEN.sub("", f"{type(one).__name__}({one.extra_repr()})")
+        if any(True for _ in one.children())
+        else _UNSEEN.sub("", repr(one))
+        for path, one in model.named_modules()
+    }
 
 
 def read_stored(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -15,11 +16,9 @@ from foveate.core import Words, expected
 from foveate.core.strict_json import Fields
 from foveate.models.base import GIVEN, Base, base_spec, build_base
 from foveate.models.create import create_model
-from foveate.models.folder import LOADERS, read_stored, write_stored
-from foveate.models.weights import SPEC, WEIGHTS, fill_
+from foveate.models.folder import read_stored, write_stored
+from foveate.models.weights import SPEC, fill_
 from foveate.surgery import inserted
-
-__all__ = ["LOADERS", "SPEC", "WEIGHTS", "fill_", "load", "read_stored", "save", "write_stored"]
 
 _KEY = "model"
 
@@ -121,6 +120,8 @@ def load(
     return model.eval()
 
 
+_LARGEST_EXAMPLE = 2**22
+"""The network is run on it, which takes a hundred times as much: 3 channels of 1182 pixels."""
 _OPTIONAL = ("network", "host", "position", "output_stride")
 
 
@@ -137,6 +138,9 @@ def _build_first(spec: dict[str, Any]) -> nn.Module:
     clash = sorted(set(options) & set(inspect.signature(create_model).parameters))
     if clash:
         raise ValueError(expected(who, f"options of an attention in {where}", clash[0]))
+    if shape is not None and math.prod(shape[1:]) > _LARGEST_EXAMPLE:
+        rule = f"an example of at most {_LARGEST_EXAMPLE:,} numbers an image in {where}"
+        raise ValueError(expected(who, rule, Words(shape)))
     example = None if shape is None else torch.zeros([1, *shape[1:]])
     model = create_model(**arguments, example=example, **options)
     if list(inserted(model)) != sites:

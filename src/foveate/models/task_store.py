@@ -16,6 +16,8 @@ from foveate.models.weights import SPEC, fill_
 from foveate.surgery import inserted
 
 _M = TypeVar("_M", bound=nn.Module)
+_LARGEST_SIDE = 2048
+"""Some attentions are fitted to maps of that size by running the network once."""
 
 
 def load_task(folder: str | os.PathLike[str], key: str, create: Callable[..., _M], who: str) -> _M:
@@ -41,6 +43,9 @@ def load_task(folder: str | os.PathLike[str], key: str, create: Callable[..., _M
     # What came later is not in older files.
     arguments = {name: fields.anything(name) for name in names if name in fields}
     fields.end()
+    if _largest(arguments.get("size")) > _LARGEST_SIDE:
+        rule = f"a size of at most {_LARGEST_SIDE} pixels in {fields.where}"
+        raise ValueError(expected(who, rule, Words(arguments["size"])))
     clash = sorted(set(options) & set(known))
     if clash:
         raise ValueError(expected(who, f"options of an attention in {fields.where}", clash[0]))
@@ -52,3 +57,10 @@ def load_task(folder: str | os.PathLike[str], key: str, create: Callable[..., _M
     fill_(model, contents, who)
     model.eval()
     return model
+
+
+def _largest(size: Any) -> int:
+    """The largest whole number in a size, as deep as it is."""
+    if isinstance(size, (list, tuple)):
+        return max(map(_largest, size), default=0)
+    return size if isinstance(size, int) else 0

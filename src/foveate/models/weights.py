@@ -195,6 +195,8 @@ def misfits(model: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> list[str
             lines.append(f"none for {name} {wanted}")
         elif given != wanted:
             lines.append(f"{name} {given} where the network has {wanted}")
+        elif firsts[name] != name:
+            lines.append(f"{name} of its own, which the network ties to {firsts[name]}")
     return lines
 
 
@@ -244,9 +246,17 @@ def fill_(model: nn.Module, contents: Contents, who: str) -> None:
     state = model.state_dict(keep_vars=True)
     with torch.no_grad():
         for name, value in tensors.items():
+            if _kind(value) != _kind(state[name]):
+                rule = f"{name} in {WEIGHTS} as {state[name].dtype}, or another of that kind"
+                raise ValueError(expected(who, rule, Words(value.dtype)))
             _make_room_(state[name], value, name in contents.channels_last)
         _match_(model, contents, state, who)
         model.load_state_dict({name: tensors[first] for name, first in aliases(state).items()})
+
+
+def _kind(value: Tensor) -> tuple[bool, bool]:
+    """What decides whether a tensor can stand for another: whole numbers cannot learn."""
+    return value.is_floating_point(), value.is_complex()
 
 
 def _make_room_(tensor: Tensor, value: Tensor, channels_last: bool) -> None:

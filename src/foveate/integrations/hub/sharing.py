@@ -15,7 +15,7 @@ from foveate.core.files import write_json
 from foveate.integrations.hub.card import card_of
 from foveate.integrations.hub.describing import describe
 from foveate.models import load, save
-from foveate.models.store import SPEC, WEIGHTS
+from foveate.models.weights import SPEC, WEIGHTS
 
 _hub: Any = require("huggingface_hub", "export", "foveate.integrations.hub")
 
