@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from foveate.core.files import write_bytes, write_json
+from foveate.core.files import write_bytes, write_json, write_together
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path):
@@ -43,3 +43,25 @@ def test_an_interruption_leaves_no_temporary_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_bytes(tmp_path / "a", b"new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_place_of_one_file_leaves_the_others(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "b").mkdir()
+    writes = {tmp_path / name: lambda handle: handle.write(b"new") for name in ("a", "b")}
+    with pytest.raises(IsADirectoryError):
+        write_together(writes)
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_error_of_another_kind_stays_what_it_is(tmp_path, kind):
+    def fail(_):
+        raise kind
+
+    try:
+        raise FileNotFoundError
+    except OSError:
+        with pytest.raises(kind):
+            write_together({tmp_path / "a": fail})

@@ -200,6 +200,24 @@ def test_elements_of_no_kind_do_not_reach_scipy(packed, order):
         read_mat(bytes(content))
 
 
+@pytest.mark.parametrize("kind", ["char", "struct", "many"])
+def test_sides_that_stand_for_more_than_is_there_do_not_reach_scipy(kind):
+    """It made room for all of them, gigabytes by a file of 200 bytes."""
+    buffer = io.BytesIO()
+    one = {"char": "ab", "struct": np.zeros((2, 3), [("name", object)])}.get(kind, np.zeros((2, 3)))
+    given = {f"x{number}": one for number in range(5 if kind == "many" else 1)}
+    scipy.io.savemat(buffer, given, do_compression=False)
+    content = buffer.getvalue()
+    sides = struct.pack("<II", 5, 8) + struct.pack("<ii", *np.atleast_2d(one).shape)
+    if kind == "char":
+        sides = struct.pack("<IIii", 5, 8, 1, 2)
+    assert sides in content and len(read_mat(content)) >= 4
+    side = 2000 if kind == "many" else 5000
+    wrong = content.replace(sides, struct.pack("<IIii", 5, 8, side, side))
+    with pytest.raises(ValueError, match="matrices of more than"):
+        read_mat(wrong)
+
+
 def test_a_packed_part_without_its_end_does_not_reach_scipy():
     buffer = io.BytesIO()
     scipy.io.savemat(buffer, {"one": np.arange(99.0)}, do_compression=True)

@@ -34,16 +34,22 @@ def write_together(
 ) -> None:
     """Fill temporary files beside several paths, and put them in place when all are written.
 
+    Each is put in place in one step, but not all at once: where the machine stops between two of
+    them, the first are new and the others old.
+
     Args:
         writes: What fills the file that is to stand at each path.
         what: What is written, for the error.
 
     Raises:
-        OSError: If one of them cannot be written; all old files stay.
+        OSError: If one of them cannot be written, or a folder stands there; all old files stay.
     """
     begun: dict[Path, Path] = {}
     path = next(iter(writes))
     try:
+        for path in writes:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         for path, write in writes.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             begun[path] = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -83,12 +89,17 @@ def _write_all(handle: IO[bytes], content: bytes) -> None:
 
 def _os_error_of(error: BaseException) -> OSError | None:
     """Find the OSError behind an error: torch's zip writer hides it in a RuntimeError."""
+    if isinstance(error, OSError):
+        return error
+    # Any other may come while an OSError is handled elsewhere, and has nothing to do with it.
+    if not isinstance(error, RuntimeError):
+        return None
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError):
             return seen
         seen = seen.__cause__ or seen.__context__
-    if isinstance(error, RuntimeError) and "file write failed" in str(error).lower():
+    if "file write failed" in str(error).lower():
         return OSError(errno.EIO, "the file could not be written")
     return None
 

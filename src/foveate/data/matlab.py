@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from typing import Any
@@ -42,12 +43,12 @@ def _check(content: bytes) -> None:
     element in a table whose end it does not heed: a foreign number there ends the process.
 
     Raises:
-        ValueError: If that is more than ``MAT_LIMIT`` bytes, or no such file.
+        ValueError: If that is more than ``MAT_LIMIT`` bytes or values, or no such file.
     """
     order = {b"IM": "<", b"MI": ">"}.get(content[_HEAD - 2 : _HEAD])
     if order is None:
         raise ValueError("a head of another kind or version")
-    place, left = _HEAD, MAT_LIMIT
+    place, left, values = _HEAD, MAT_LIMIT, 0
     while place + 8 <= len(content):
         kind, size = struct.unpack_from(f"{order}II", content, place)
         part = content[place + 8 : place + 8 + size]
@@ -61,13 +62,19 @@ def _check(content: bytes) -> None:
             part = content[place : place + 8] + part
         if left < 0 or len(content) > MAT_LIMIT:
             raise ValueError(f"more than {MAT_LIMIT} bytes in it")
-        _check_elements(part, order)
+        values += _check_elements(part, order)
+        if values > MAT_LIMIT:
+            raise ValueError(f"matrices of more than {MAT_LIMIT} values")
         place += 8 + size
 
 
-def _check_elements(content: bytes, order: str) -> None:
-    """Check that each element is of a known kind and ends within the one that it is part of."""
-    level = [(0, len(content))]
+def _check_elements(content: bytes, order: str) -> int:
+    """Check that each element is of a known kind and ends within the one that it is part of.
+
+    Returns:
+        How many values the sides of its matrices stand for.
+    """
+    level, values = [(0, len(content))], 0
     for _ in range(_DEPTH):
         below = []
         for start, end in level:
@@ -80,7 +87,22 @@ def _check_elements(content: bytes, order: str) -> None:
                     raise ValueError(f"a damaged element at byte {start}")
                 if kind == _MATRIX:
                     below.append((body, body + size))
+                    values += _values(content[body : body + size], order)
                 start = start + 8 if small else body + size + -size % 8
         level = below
     if level:
         raise ValueError(f"elements nested deeper than {_DEPTH}")
+    return values
+
+
+def _values(matrix: bytes, order: str) -> int:
+    """How many values a matrix says that it has: the product of its second element, its sides.
+
+    scipy makes room for them before it looks whether they are there.
+    """
+    if len(matrix) < 24:
+        return 0  # An empty one has no elements at all.
+    kind, size = struct.unpack_from(f"{order}II", matrix, 16)
+    place, room = (20, 4) if kind >> 16 else (24, min(size, len(matrix) - 24))
+    found: int = abs(math.prod(struct.unpack_from(f"{order}{room // 4}i", matrix, place)))
+    return found
