@@ -10,9 +10,11 @@ import torch
 from exporting import files, images, tiny
 from torch import nn
 
+from foveate.core.files import write_json
 from foveate.export import LIMITS, Preparation, Subject, export_model, load_exported
 from foveate.export import check as checking
 from foveate.export.program import trace
+from foveate.export.record import record_path
 from support import assert_same
 
 pytest.importorskip("onnx")
@@ -184,6 +186,54 @@ def test_what_is_there_stays_unless_it_is_forced(tmp_path):
     assert (tmp_path / "net.pt2").read_text() == "mine" and files(tmp_path) == ["net.pt2"]
     export_model(tiny("se"), tmp_path / "net", images(2), force=True, **options)
     assert files(tmp_path) == ["net.pt2", "net.pt2.json"]
+
+
+def test_what_lies_beside_the_file_stays_too(tmp_path):
+    for beside, to in (
+        ("net.bin", "openvino"),
+        ("net.xml.json", "openvino"),
+        ("net.pt2.json", "torch-export"),
+    ):
+        (tmp_path / beside).write_text("mine")
+        with pytest.raises(FileExistsError, match=beside):
+            export_model(tiny("se"), tmp_path / "net", images(2), to=to, dynamic=())
+        assert (tmp_path / beside).read_text() == "mine"
+        (tmp_path / beside).unlink()
+    (tmp_path / "net.pt2.json").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"net\.pt2\.json"):
+        export_model(tiny("se"), tmp_path / "net", images(2), to="torch-export", force=True)
+
+
+def test_what_cannot_be_run_is_refused_at_once(tmp_path):
+    def export(model=None, example=None, **options):
+        options = {"to": "torch-export", "dynamic": (), **options}
+        given = images(2) if example is None else example
+        return export_model(model or tiny("se"), tmp_path / "net", given, **options)
+
+    with pytest.raises(ValueError, match="takes images of 2 x 1 x 17 x 22"):
+        export(example=images(2)[:, :1])
+    with pytest.raises(TypeError, match=r"an example in float32; got torch\.float64"):
+        export(example=images(2).double())
+    with pytest.raises(ValueError, match=r"images \(N, C, H, W\), one or more"):
+        export(images=images(2)[:0])
+    with pytest.raises(ValueError, match=r"images \(N, C, H, W\), one or more"):
+        export(images=images(1)[0])
+    with pytest.raises(TypeError, match="an unwrapped model; got DataParallel"):
+        export(torch.nn.DataParallel(tiny("se")))
+    assert files(tmp_path) == []
+
+
+def test_a_name_is_opened_by_what_wrote_it(tmp_path):
+    done = export_model(
+        tiny("se"), tmp_path / "n.aoti.pt2", images(2), to="torch-export", dynamic=(), check=False
+    )
+    assert done.file.name == "n.aoti.pt2.pt2"
+    x = images(2)
+    assert torch.allclose(load_exported(done.file)(x)[0], tiny("se")(x), atol=1e-5)
+    for wrong in ({"dtype": "floot16"}, {"outputs": 5}, {"dtype": []}):
+        write_json(record_path(done.file), {**done.record, **wrong})
+        with pytest.raises(ValueError, match="in the JSON beside it"):
+            load_exported(done.file)
 
 
 def test_an_opset_without_deformconv_is_refused_with_the_way_round(tmp_path):

@@ -140,7 +140,7 @@ def _classifier(target: str, size: int | None) -> Opened:
     ready = Preparation(data.size, data.mean, data.std, short_side(data))
     about = Subject(network, attention, None, one.classes, ready)
     said = f"{network}{f' with {attention}' if attention else ''}, {_count(one.classes)}"
-    name = Path(target).name if Path(target).exists() else target.replace("/", "-")
+    name = Path(target).resolve().name if Path(target).exists() else target.replace("/", "-")
     return Opened(
         name, one.model, data, about, ("logits",), is_run, "classification", said, data.options
     )
@@ -181,7 +181,9 @@ def _detector(path: Path, size: int | None) -> Opened:
         f" heads: maps {', '.join(names)}"
     )
     options = dict(given.options) if given else {}
-    return Opened(path.name, pyramid, data, about, names, is_run, "detection", said, options)
+    return Opened(
+        path.resolve().name, pyramid, data, about, names, is_run, "detection", said, options
+    )
 
 
 def _count(classes: tuple[str, ...] | None) -> str:

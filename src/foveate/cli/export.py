@@ -97,11 +97,12 @@ def export(
     if check and found is None:
         typer.echo("no images are known: checking on seeded noise (--images FOLDER for real ones)")
     side = opened.data.size
+    channels = getattr(opened.model, "foveate_spec", {}).get("in_chans", 3)
     try:
         done = export_model(
             opened.model,
             out or FOLDER / opened.name,
-            noise((batch_size, 3, side, side)),
+            noise((batch_size, channels, side, side)),
             to=to,
             dynamic=() if fixed else words(dynamic),
             deform=deform,

@@ -37,8 +37,6 @@ def write(
             torch._inductor.aoti_compile_and_package(
                 program.graph, package_path=str(path), inductor_configs=dict(configs or {})
             )
-    except KeyboardInterrupt:
-        raise
     except Exception as error:  # Of the compiler, the code generator or the operators.
         rule = "a C++ compiler and operators that it can compile"
         remedy = "install g++ (or name another by CXX), or take --to torch-export"

@@ -18,8 +18,9 @@ from foveate.core.modes import evaluation
 from foveate.export.check import Check, batches, compare, limit_of, noise, refuse
 from foveate.export.program import DYNAMIC, Program, trace
 from foveate.export.record import Subject, compose, measured, record_path, write_record
-from foveate.export.settings import Settings, Target, find_target
+from foveate.export.settings import Settings, Target, find_target, target_of
 from foveate.export.timing import Speed, time_beside
+from foveate.surgery.compiled import refuse_wrapped
 
 _NOISE = "seeded noise"
 
@@ -90,7 +91,8 @@ def export_model(
         tell: Told what is being done.
 
     Raises:
-        FileExistsError: If the file is there and ``force`` is not set.
+        FileExistsError: If the file, or one that goes beside it, is there and ``force`` is not set.
+        IsADirectoryError: If a folder is.
         ImportError: If a package of the extra ``export`` is missing.
         TypeError: If the network returns something else than tensors, or is not in float32.
         ValueError: If it cannot be exported this way (what can be done is said), or the check
@@ -109,7 +111,7 @@ def export_model(
         ('net.pt2', True, True)
     """
     target = find_target(to, deform)
-    _check_arguments(model, example)
+    _check_arguments(model, example, images)
     path = _path_of(Path(file), target)
     _check_free(path, target, force)
     with evaluation(model):
@@ -187,14 +189,14 @@ def _traced(
     return trace(low, example.to(target.half), dynamic=dynamic, deform=form, names=names)
 
 
-def _check_arguments(model: nn.Module, example: Tensor) -> None:
-    if not isinstance(example, Tensor) or example.dim() != 4:
-        got = Words(getattr(example, "shape", type(example).__name__))
-        raise ValueError(expected("export", "an example (N, C, H, W)", got))
-    if isinstance(model, nn.parallel.DistributedDataParallel) or hasattr(model, "_orig_mod"):
-        remedy = "hand over its .module or ._orig_mod"
-        got = Words(type(model).__name__)
-        raise TypeError(expected("export", "a network that is not wrapped", got, remedy))
+def _check_arguments(model: nn.Module, example: Tensor, images: Tensor | None) -> None:
+    for what, given in (("an example", example), ("images", example if images is None else images)):
+        if not isinstance(given, Tensor) or given.dim() != 4 or given.shape[0] < 1:
+            got = Words(getattr(given, "shape", type(given).__name__))
+            raise ValueError(expected("export", f"{what} (N, C, H, W), one or more", got))
+        if given.dtype != torch.float32:
+            raise TypeError(expected("export", f"{what} in float32", Words(given.dtype)))
+    refuse_wrapped(model, "export", "hand over its .module or ._orig_mod")
     for name, one in [*model.named_parameters(), *model.named_buffers()]:
         if one.is_floating_point() and one.dtype != torch.float32:
             remedy = "call .float() before, and ask for half precision by half=True"
@@ -206,7 +208,8 @@ def _check_arguments(model: nn.Module, example: Tensor) -> None:
 
 
 def _path_of(file: Path, target: Target) -> Path:
-    if file.name.endswith(target.suffix):
+    # ``.aoti.pt2`` ends as ``.pt2`` does, and would be opened as the other.
+    if file.name.endswith(target.suffix) and target_of(file) is target:
         return file
     return file.with_name(f"{file.name}{target.suffix}")
 
@@ -218,11 +221,14 @@ def _check_free(path: Path, target: Target, force: bool) -> None:
         FileExistsError: If something is there, and ``force`` is not set.
         IsADirectoryError: If it is a folder.
     """
-    if path.is_dir():
-        raise IsADirectoryError(expected("export", "a file to write", str(path)))
-    if not force and path.exists():
-        remedy = "choose another name, or pass --force (force=True)"
-        raise FileExistsError(expected("export", "a file that is not there yet", str(path), remedy))
+    beside = (path.with_suffix(ending) for ending in target.beside)
+    for one in (path, record_path(path), *beside):
+        if one.is_dir():
+            raise IsADirectoryError(expected("export", "a file to write", str(one)))
+        if not force and one.exists():
+            remedy = "choose another name, or pass --force (force=True)"
+            rule = "a file that is not there yet"
+            raise FileExistsError(expected("export", rule, str(one), remedy))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from foveate.core import Words, expected, require
-from foveate.export.program import AXIS_NAMES, INPUT, Program, first_line
+from foveate.export.program import AXIS_NAMES, INPUT, Program, first_line, refused
 from foveate.export.settings import Settings
 
 LEAST, LEAST_DEFORM, USUAL = 18, 19, 20
@@ -44,8 +44,6 @@ def write(program: Program, path: Path, settings: Settings) -> list[Path]:
                 output_names=list(program.outputs),
                 dynamic_shapes=axes,
             )
-    except KeyboardInterrupt:
-        raise
     except Exception as error:  # The exporter has many kinds of its own.
         remedy = "choose another --deform or --opset, or --fixed shapes"
         rule = f"operators that have an ONNX form in opset {opset}"
@@ -128,6 +126,5 @@ class OnnxRunner:
         try:
             found = self._session.run(None, {self._input: given})
         except Exception as error:
-            rule = f"images that the exported network takes; got {tuple(images.shape)}"
-            raise ValueError(f"{self.runtime} expects {rule} ({first_line(error)})") from error
+            raise refused(self.runtime, images, error) from error
         return tuple(torch.from_numpy(one).float() for one in found)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from foveate.core import expected, require
-from foveate.export.program import INPUT, Program, first_line
+from foveate.export.program import INPUT, Program, first_line, refused
 from foveate.export.settings import Settings
 
 _WHO = "export --to openvino"
@@ -39,8 +39,6 @@ def write(program: Program, path: Path, settings: Settings) -> list[Path]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = ov.convert_model(program.graph)
-    except KeyboardInterrupt:
-        raise
     except Exception as error:
         rule = f"operators that OpenVINO {ov.__version__.split('-')[0]} converts"
         remedy = "choose another --deform, or --fixed shapes, or another runtime (--to)"
@@ -108,8 +106,7 @@ class OpenVinoRunner:
         try:
             found = self._model(images.float().contiguous().numpy())
         except Exception as error:
-            rule = f"images that the exported network takes; got {tuple(images.shape)}"
-            raise ValueError(f"{self.runtime} expects {rule} ({first_line(error)})") from error
+            raise refused(self.runtime, images, error) from error
         # Copied: the next call writes into the same memory.
         return tuple(
             torch.from_numpy(np.array(found[port], dtype=np.float32))

@@ -96,8 +96,13 @@ def trace(
     """
     for one in dynamic:
         check_choice("export", "dynamic", one, DYNAMIC)
-    with torch.no_grad():
-        found = tuple(tensors_of(model(example)))
+    try:
+        with torch.no_grad():
+            output = model(example)
+    except (RuntimeError, ValueError, IndexError) as error:
+        rule = f"a network that takes images of {' x '.join(map(str, example.shape))}"
+        raise ValueError(expected("export", rule, first_line(error))) from error
+    found = tuple(tensors_of(output))
     if names is not None and len(names) != len(found):
         rule = f"{len(found)} names of outputs"
         raise ValueError(expected("export", rule, ", ".join(names)))
@@ -111,7 +116,7 @@ def trace(
             graph = torch.export.export(
                 Flat(model), (traced,), dynamic_shapes=({**axes},), strict=False
             )
-    except (ImportError, KeyboardInterrupt):
+    except ImportError:
         raise
     except Exception as error:  # torch.export has a dozen kinds of its own.
         rule = f"a network that torch.export can trace with {_said(dynamic)}"
@@ -130,6 +135,12 @@ def first_line(error: BaseException) -> Words:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
     return Words(text if len(text) <= 300 else f"{text[:297]}...")
+
+
+def refused(runtime: str, images: Tensor, error: BaseException) -> ValueError:
+    """What a runtime that refuses images (N, C, H, W) is answered with."""
+    got = Words(f"{tuple(images.shape)} ({first_line(error)})")
+    return ValueError(expected(runtime, "images that the exported network takes", got))
 
 
 def calls(graph: Any, operator: str) -> bool:

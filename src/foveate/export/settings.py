@@ -62,6 +62,7 @@ class Target:
         half_name: The type that counts for the limit of a check.
         module: Where it is implemented.
         packages: What its versions are asked of.
+        beside: Endings of the files that it writes beside its own.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Target:
     half_name: str
     module: str
     packages: tuple[str, ...] = ("torch",)
+    beside: tuple[str, ...] = ()
 
     def write(self, program: Program, path: Path, settings: Settings) -> list[Path]:
         """Write the program; returns the files, the one to open first."""
@@ -113,6 +115,7 @@ TARGETS = {
             "bfloat16",
             "openvino",
             ("torch", "openvino"),
+            (".bin",),
         ),
         Target(
             "torch-export",

@@ -35,8 +35,9 @@ Costs stand in two conventions. "As printed" leaves the kernel of a deformable c
 parameters and operations alike, as the counter did that explains the published figures. "In full"
 counts everything, and is the cost. Comparisons hold only within one of the two.
 
-A figure that is printed elsewhere says where it is from; what is unknown says so. The recipes of
-these experiments lie in `recipes/`."""
+The paper's full text was not at hand: figures marked [S] are from a summary of it, others say where
+they are from, and what is unknown is in none of these. The recipes of these experiments lie in
+`recipes/`."""
 
 
 def paper_table(

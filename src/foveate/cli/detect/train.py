@@ -31,7 +31,8 @@ def train(
     goes on from there. On several GPUs start it by torchrun, as docs/scaling.md says.
 
     Example:
-        foveate detect train recipes/detection/scenes-resnet18-das.toml --out runs/das
+        foveate detect train recipes/detection/scenes-resnet18.toml --set model.attention=das \
+          --out runs/das
         foveate detect train recipes/detection/coco-resnet50-das.toml --data /data/coco \
           --set model.weights=runs/imagenet-das
     """
