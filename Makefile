@@ -51,7 +51,7 @@ lowest: ## Run the fast tests with the lowest versions that pyproject.toml allow
 sweep: setup ## Insert, run and remove a gate in every convolutional family of timm
 	$(BIN)/python benchmarks/sweep.py
 
-demo: setup ## Compare none, das and se on the embedded data; says where the report lies
+demo: setup ## Compare none, das and se on generated images; says where the report lies
 	$(BIN)/foveate compare scenes --out demo --resume
 
 bench: setup ## Measure the gate on 2 threads into benchmarks/results: time, memory, scaling; 12 minutes
