@@ -169,3 +169,9 @@ def test_broken_masks_are_refused_in_words(tmp_path_factory, content, cut, flip)
         with contextlib.suppress(UnreadableImageError):
             mask = read_mask(folder / "one.png")
             assert mask.ndim == 2 and mask.dtype == torch.uint8
+
+
+def test_one_image_cannot_be_split(tmp_path):
+    write(tmp_path, "a", np.zeros((4, 4)))
+    with pytest.raises(ValueError, match="two images to split"):
+        open_segmentation(str(tmp_path), "train")

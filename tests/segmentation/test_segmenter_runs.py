@@ -122,9 +122,55 @@ def test_ignored_pixels_and_class_weights_decide_the_loss_by_hand():
     right = torch.log1p(torch.tensor(-1.0).exp())
     weighed = pixel_loss(logits, both, torch.tensor([3.0, 1.0]))
     assert torch.allclose(weighed, (3 * first + right) / 4)
-    nothing = pixel_loss(logits.requires_grad_(), torch.full_like(truth, IGNORED))
-    nothing.backward()
-    assert nothing == 0 and not logits.grad.any()
+    logits.requires_grad_()
+    for judged, weights in (
+        (torch.full_like(truth, IGNORED), None),
+        (truth, torch.tensor([0.0, 1.0])),  # Only pixels of a class that weighs nothing.
+    ):
+        nothing = pixel_loss(logits, judged, weights)
+        nothing.backward()
+        assert nothing == 0 and not logits.grad.any()
+
+
+def test_an_image_that_is_left_alone_does_not_end_a_run(tiny, tmp_path):
+    """Batch norms over one pixel need two images."""
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 64, 64, 3), np.uint8)
+    for part in ("images", "masks"):
+        (tmp_path / "data" / part / "train").mkdir(parents=True)
+    for number, image in enumerate(pixels):
+        place = tmp_path / "data" / "images" / "train" / f"{number}.png"
+        Image.fromarray(image).save(place)
+        Image.fromarray(image[..., 0] % 2).save(tmp_path / "data" / "masks" / "train" / place.name)
+        if number % 2:
+            place.write_bytes(b"broken")
+    for part in ("images", "masks"):
+        shutil.copytree(tmp_path / "data" / part / "train", tmp_path / "data" / part / "val")
+    plan = tiny.changed(
+        **{"data.source": str(tmp_path / "data"), "data.options": {}, "data.limit_train": None},
+        **{"model.head": "deeplabv3", "model.head_options": {"channels": 16}},
+        **{"train.batch_size": 2, "train.epochs": 1},
+    )
+    with pytest.warns(UserWarning, match="6 unreadable images"):
+        run = train_segmenter(plan, tmp_path / "run", progress=False)
+    assert len(run.result["unreadable"]) == 6
+
+
+def test_a_run_without_its_result_is_not_finished(finished, tmp_path):
+    """Weights are written before the last evaluation."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished.path, folder)
+    (folder / "result.json").unlink()
+    with pytest.raises(FileNotFoundError, match="a finished run"):
+        predict_maps(folder, ["scenes"], tmp_path / "out", limit=1)
+
+
+def test_what_was_predicted_before_an_interruption_is_kept(finished, tmp_path):
+    def stop(done, _):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_maps(finished, ["scenes"], tmp_path, limit=2, batch_size=1, tell=stop)
+    assert len(json.loads((tmp_path / "predictions.json").read_text())["images"]) == 1
 
 
 def test_image_and_map_move_together():

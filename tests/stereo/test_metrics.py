@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from foveate.stereo import error_sums, scores_of
+from foveate.stereo.metrics import Disparities
 from foveate.stereo.tallies import PairTallies
 
 TRUTH = torch.tensor([[10.0, 10.0, 100.0, 0.0], [1.0, 2.0, 3.0, 80.0]])
@@ -31,6 +32,22 @@ def test_pixels_count_and_not_pairs():
     found = scores_of([one, many])
     assert found["epe"] == 4 and found["bad3"] == 0.75
     assert found["epe_seen"] is None, "nobody knows what is hidden"
+
+
+def test_what_is_no_number_is_wrong():
+    found = scores_of([error_sums(torch.full_like(FOUND, torch.nan), TRUTH, KNOWN, HIDDEN)])
+    assert found["epe"] is None and found["bad1"] == found["bad3"] == found["d1"] == 1
+
+
+def test_disparities_are_counted_without_being_kept():
+    counted = Disparities()
+    assert counted.mean_and_spread() == (None, None)
+    for values in (TRUTH[0, :3], TRUTH[1]):
+        counted.add(values)
+    known = TRUTH[KNOWN].double()
+    mean, spread = counted.mean_and_spread()
+    assert mean == pytest.approx(known.mean().item())
+    assert spread == pytest.approx((known - mean).abs().mean().item(), abs=1 / 64)
 
 
 def test_nothing_known_is_no_score():

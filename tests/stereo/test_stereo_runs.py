@@ -135,6 +135,18 @@ def test_predictions_of_files_and_folders(finished, tmp_path):
     assert list(one.unreadable) == ["000001"] and len(one.files) == 1 and not one.pictures
     single = predict(finished.path, left / "000000.png", right / "000000.png", tmp_path / "three")
     assert single.files[0].name == "000000.pfm"
+    seen = (left / "000000.png").read_bytes()
+    for out in (left, tmp_path / "two" / ".." / "data" / "val" / "left"):
+        with pytest.raises(ValueError, match="an OUT without the views"):
+            predict(finished.path, left, right, out)
+    assert (left / "000000.png").read_bytes() == seen and not list(left.glob("*.pfm"))
+    with pytest.raises(ValueError, match="a positive disparity"):
+        predict(finished.path, left, right, tmp_path / "four", top=0)
+    (left / "000000.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match="one image of each name"):
+        predict(finished.path, left, right, tmp_path / "four")
+    (left / "000000.jpg").unlink()
+    assert not (tmp_path / "four").exists()
     (right / "000001.png").unlink()
     with pytest.raises(ValueError, match="one view only of 000001"):
         predict(finished.path, left, right, tmp_path / "four")

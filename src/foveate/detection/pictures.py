@@ -36,8 +36,10 @@ def draw_predictions(folder: DetectionStudyFolder, count: int = 6) -> list[Path]
     shown: list[Path] = []
     told: list[dict[str, str]] = []
     for index in range(len(dataset)):
+        if len(shown) == count:
+            break
         item = dataset[index]
-        if isinstance(item, Unreadable) or len(shown) == count:
+        if isinstance(item, Unreadable):
             continue
         panels = [("annotated", item.boxes, item.labels, None)]
         for label, detector in detectors.items():

@@ -79,15 +79,19 @@ def predict(
     detector = found.load_model().to(device or "cpu")
     classes = tuple((found.result or {})["classes"])
     writer = _Writer(Path(out), classes, threshold, draw)
-    writer.unreadable = look_at(
-        detector,
-        sources,
-        lambda images: _kept(detector, as_input(images), threshold),
-        writer.add,
-        limit=limit,
-        batch_size=batch_size,
-        tell=tell,
-    )
+    try:
+        writer.unreadable = look_at(
+            detector,
+            sources,
+            lambda images: _kept(detector, as_input(images), threshold),
+            writer.add,
+            limit=limit,
+            batch_size=batch_size,
+            tell=tell,
+        )
+    except KeyboardInterrupt:
+        writer.close()  # What was found so far.
+        raise
     return writer.close()
 
 

@@ -43,9 +43,12 @@ class SegmenterTrainee(Trainee):
         self._weights = torch.tensor(given) if given else None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Return the loss of a batch; one without a readable image is left out."""
+        """Return the loss of a batch; one that too few images are left of is left out.
+
+        Batch norms over a map of one pixel, as in DeepLabV3's pooling, need two images.
+        """
         self._note_unreadable(batch)
-        if not batch["images"]:
+        if len(batch["images"]) < min(2, self.recipe.train.batch_size):
             return self._nothing()
         logits = self.network(as_input(torch.stack(batch["images"])))
         truth = torch.stack(batch["maps"]).long()
@@ -71,13 +74,13 @@ class SegmenterTrainee(Trainee):
         """Return the scores; null where no pixel was judged."""
         names = ("miou", "pixel_accuracy", "loss")
         values = {name: row[f"val_{name}"] for name in names}
-        return {name: None if math.isnan(value) else value for name, value in values.items()}
+        return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def pixel_loss(
     logits: Tensor, truth: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
 ) -> Tensor:
-    """Mean cross-entropy of the pixels that are not ignored, weighted by class; 0 without any.
+    """Mean cross-entropy of the pixels that are not ignored, weighted by class; 0 if none weighs.
 
     Args:
         logits: (N, K, H, W).
@@ -85,7 +88,9 @@ def pixel_loss(
         weights: (K,).
         smoothing: Share of the target that is spread over all classes.
     """
-    if not bool((truth != IGNORED).any()):
+    judged = truth[truth != IGNORED]
+    # A mean over pixels that weigh nothing is none.
+    if not judged.numel() or (weights is not None and not bool(weights[judged].any())):
         return logits.float().sum() * 0
     return cross_entropy(
         logits.float(), truth, weights, ignore_index=IGNORED, label_smoothing=smoothing

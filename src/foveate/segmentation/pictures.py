@@ -35,8 +35,10 @@ def draw_maps(folder: SegmentationStudyFolder, count: int = 6) -> list[Path]:
     shown: list[Path] = []
     told: list[dict[str, str]] = []
     for index in range(len(dataset)):
+        if len(shown) == count:
+            break
         item = dataset[index]
-        if isinstance(item, Unreadable) or len(shown) == count:
+        if isinstance(item, Unreadable):
             continue
         panels, said = [("annotated", item.classes)], []
         for label, network in networks.items():

@@ -94,8 +94,19 @@ def predict_maps(
             write_bytes(folder / "pictures" / file, picture)
         images.append(entry)
 
-    lost = look_at(segmenter, sources, find, take, limit=limit, batch_size=batch_size, tell=tell)
-    path = folder / "predictions.json"
-    told = [{"name": name, "reason": why} for name, why in lost.items()]
-    write_json(path, {"classes": classes, "images": images, "unreadable": told})
+    path, lost = folder / "predictions.json", dict[str, str]()
+
+    def close() -> None:
+        told = [{"name": name, "reason": why} for name, why in lost.items()]
+        write_json(path, {"classes": classes, "images": images, "unreadable": told})
+
+    try:
+        found_in = look_at(
+            segmenter, sources, find, take, limit=limit, batch_size=batch_size, tell=tell
+        )
+    except KeyboardInterrupt:
+        close()  # What was found so far.
+        raise
+    lost.update(found_in)
+    close()
     return PredictedMaps(path, images, lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -9,7 +10,6 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import nn
 
-from foveate.core.modes import evaluation
 from foveate.segmentation.batches import open_maps
 from foveate.segmentation.module import pixel_loss
 from foveate.segmentation.recipe import TASK, SegmentationRecipe
@@ -89,17 +89,19 @@ def measure_segmenters(
         return build_segmenter(model, recipe.data, classes)
 
     def call(network: nn.Module, mode: str) -> Callable[[], None]:
+        # On a copy: to switch the mode of every module takes time of its own.
+        twin = copy.deepcopy(network).train(mode == "step")
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(batch, 3, size, size, generator=generator)
         truth = torch.randint(classes, (batch, size, size), generator=generator)
 
         def forward() -> None:
-            with evaluation(network), torch.inference_mode():
-                network(images)
+            with torch.inference_mode():
+                twin(images)
 
         def step() -> None:
-            network.zero_grad(set_to_none=True)
-            pixel_loss(network(images), truth).backward()  # type: ignore[no-untyped-call]
+            twin.zero_grad(set_to_none=True)
+            pixel_loss(twin(images), truth).backward()  # type: ignore[no-untyped-call]
 
         return forward if mode == "forward" else step
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from foveate.core import Words, expected
 from foveate.data.pairs import StereoDataset
 from foveate.stereo.batches import Batch, as_batch, found_in
 from foveate.stereo.data import open_stereo
-from foveate.stereo.metrics import Sums, error_sums, scores_of
+from foveate.stereo.metrics import Disparities, Sums, error_sums, scores_of
 from foveate.stereo.run import StereoRun
 from foveate.training.shown import Tell, look_through
 
@@ -83,28 +82,26 @@ def measure_pairs(
     Returns:
         The scores of :func:`scores_of`; ``images`` (pairs that were read), ``unreadable`` (names
         and reasons of the others); ``disparity_mean`` and ``disparity_spread`` in pixels: the mean
-        of the truth, and what the error of answering it everywhere would be.
+        of the truth, and what the error of answering it everywhere would be, to a 64th of a pixel.
     """
     sums: dict[int, Sums] = {}
-    truths: dict[int, torch.Tensor] = {}
+    truths = Disparities()
 
     def see(batch: Batch, place: torch.device) -> None:
         for number, disparity in found_in(network, batch, iterations, place):
             index = batch["indices"][number]
             truth = [batch[name][number] for name in ("disparity", "valid", "occluded")]
             sums[index] = error_sums(disparity.cpu(), *truth)
-            truths[index] = truth[0][truth[1]].double()
+            truths.add(truth[0][truth[1]])
 
     unreadable = look_through(
         network, dataset, as_batch, see, batch_size=batch_size, device=device, tell=tell
     )
-    count = sum(len(one) for one in truths.values())
-    mean = math.fsum(float(one.sum()) for one in truths.values()) / count if count else math.nan
-    spread = math.fsum(float((one - mean).abs().sum()) for one in truths.values())
+    mean, spread = truths.mean_and_spread()
     return {
         **scores_of(sums.values()),
-        "disparity_mean": mean if count else None,
-        "disparity_spread": spread / count if count else None,
+        "disparity_mean": mean,
+        "disparity_spread": spread,
         "images": len(sums),
         "unreadable": [{"name": name, "reason": why} for name, why in unreadable.items()],
     }

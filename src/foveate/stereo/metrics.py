@@ -20,12 +20,42 @@ SCORES = (*NAMES, *(f"{name}{SEEN}" for name in NAMES))
 COLUMNS = ("epe", "epe_seen", "bad1", "bad3", "d1")
 """Scores that every epoch has."""
 Sums = dict[str, float]
+_STEPS, _MOST = 64, 2**14
+"""To a pixel, and the pixels beyond which all disparities count as one."""
+
+
+class Disparities:
+    """Counts the disparities of many maps without keeping them: a film has more than memory."""
+
+    def __init__(self) -> None:
+        self._sums: list[float] = []
+        self._tally = torch.zeros(0, dtype=torch.int64)
+
+    def add(self, disparity: Tensor) -> None:
+        """Count disparities (N,) in pixels, 0 or more."""
+        known = disparity.double()
+        self._sums.append(float(known.sum()))
+        steps = (known * _STEPS).round().clamp(0, _MOST * _STEPS).long()
+        more = torch.bincount(steps, minlength=len(self._tally))
+        more[: len(self._tally)] += self._tally
+        self._tally = more
+
+    def mean_and_spread(self) -> tuple[float | None, float | None]:
+        """Return their mean and the mean distance from it, that to a 64th of a pixel; or None."""
+        count = int(self._tally.sum())
+        if not count:
+            return None, None
+        mean = math.fsum(self._sums) / count
+        steps = torch.arange(len(self._tally), dtype=torch.float64) / _STEPS
+        return mean, float((self._tally * (steps - mean).abs()).sum()) / count
 
 
 def error_sums(
     found: Tensor, disparity: Tensor, valid: Tensor, occluded: Tensor | None = None
 ) -> Sums:
     """Add up the errors of one map; sums of several maps may be added.
+
+    A disparity that is no number is wrong by infinity.
 
     Args:
         found: (H, W) in pixels.
@@ -38,12 +68,12 @@ def error_sums(
         Numbers of pixels (``count``, ``count_seen``) and sums over them, by name of the score.
 
     Raises:
-        ValueError: If the maps differ in size, or a disparity that was found is not finite.
+        ValueError: If the maps differ in size.
     """
     if found.shape != disparity.shape:
         sizes = f"{tuple(found.shape)} and {tuple(disparity.shape)}"
         raise ValueError(expected("error_sums", "maps of one size", sizes))
-    gap = (found.double() - disparity.double()).abs()
+    gap = (found.double() - disparity.double()).abs().nan_to_num(nan=math.inf, posinf=math.inf)
     far = {
         "epe": gap,
         "bad1": (gap > 1).double(),
@@ -63,7 +93,7 @@ def scores_of(sums: Iterable[Mapping[str, float]]) -> dict[str, float | None]:
 
     Returns:
         ``epe`` in pixels, ``bad1``, ``bad3`` and ``d1`` as fractions, and the same with ``_seen``;
-        None where no pixel counts. And ``pixels``, how many were known.
+        None where no pixel counts, or the error is not finite. And ``pixels``, how many were known.
 
     Example:
         >>> truth = torch.tensor([[1.0, 10.0, 100.0, 0.0]])
@@ -81,6 +111,9 @@ def scores_of(sums: Iterable[Mapping[str, float]]) -> dict[str, float | None]:
     for end in ("", SEEN):
         count = total[f"count{end}"]
         found |= {
-            f"{name}{end}": total[f"{name}{end}"] / count if count else None for name in NAMES
+            f"{name}{end}": total[f"{name}{end}"] / count
+            if count and math.isfinite(total[f"{name}{end}"])
+            else None
+            for name in NAMES
         }
     return found

@@ -51,6 +51,6 @@ class StereoTrainee(Trainee):
                 self.tallies.validated(batch["indices"][place], error_sums(disparity, *truth))
 
     def named(self, row: Columns) -> dict[str, float | None]:
-        """Return the scores; null where no pixel counts."""
+        """Return the scores; null where no pixel counts or a run diverged: JSON has no NaN."""
         values = {name: row[f"val_{name}"] for name in COLUMNS}
-        return {name: None if math.isnan(value) else value for name, value in values.items()}
+        return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -35,8 +35,10 @@ def draw_disparities(folder: StereoStudyFolder, count: int = 6) -> list[Path]:
     shown: list[Path] = []
     told: list[dict[str, str]] = []
     for index in range(len(dataset)):
+        if len(shown) == count:
+            break
         pair = dataset[index]
-        if isinstance(pair, Unreadable) or len(shown) == count:
+        if isinstance(pair, Unreadable):
             continue
         found, batch = {}, as_batch([(pair, True)])
         for label, network in networks.items():

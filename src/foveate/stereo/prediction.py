@@ -62,15 +62,25 @@ def predict(
 
     Raises:
         FileNotFoundError: If the run is not finished, or there is no such image or folder.
-        ValueError: If the folders do not hold the same names.
+        ValueError: If the folders do not hold the same names, ``top`` is not positive, or a picture
+            would take the place of a view.
         OSError: If a file cannot be written.
     """
     run = target if isinstance(target, StereoRun) else StereoRun(target)
+    if top is not None and not top > 0:
+        raise ValueError(expected(_WHO, "a positive disparity for the last color", top))
     pairs = pairs_of(Path(left), Path(right))
+    given = {path.resolve() for both in pairs.values() for path in both}
+    for name in pairs:
+        for file in (Path(out) / f"{name}.pfm", Path(out) / f"{name}.png"):
+            if file.resolve() in given:
+                remedy = "write to another folder than that of the images"
+                raise ValueError(expected(_WHO, "an OUT without the views", str(file), remedy))
     network, place = run.load_model(), torch.device(device or "cpu")
     network.to(place)
     done = Predicted()
     for number, (name, both) in enumerate(pairs.items(), 1):
+        tell(number, len(pairs))
         try:
             views = [read_image(path) for path in both]
         except UnreadableImageError as error:
@@ -90,7 +100,6 @@ def predict(
             picture = file.with_suffix(".png")
             write_bytes(picture, png_bytes(colored(found, top)))
             done.pictures.append(picture)
-        tell(number, len(pairs))
     return done
 
 
@@ -109,10 +118,7 @@ def pairs_of(left: Path, right: Path) -> dict[str, tuple[Path, Path]]:
         raise ValueError(expected(_WHO, "two images or two folders", got))
     if not left.is_dir():
         return {left.stem: (left, right)}
-    found = [
-        {path.relative_to(folder).with_suffix("").as_posix(): path for path in image_files(folder)}
-        for folder in (left, right)
-    ]
+    found = [_by_name(folder) for folder in (left, right)]
     if not found[0]:
         raise FileNotFoundError(expected(_WHO, f"images in {left}", Words("none")))
     lone = sorted(found[0].keys() ^ found[1].keys())
@@ -121,3 +127,15 @@ def pairs_of(left: Path, right: Path) -> dict[str, tuple[Path, Path]]:
         got = Words(f"one view only of {', '.join(lone[:5])}{more}")
         raise ValueError(expected(_WHO, f"the same names in {left} and {right}", got))
     return {name: (path, found[1][name]) for name, path in found[0].items()}
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """The images of a folder by their names without endings."""
+    named: dict[str, Path] = {}
+    for path in image_files(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in named:
+            got = Words(f"{named[name].name} and {path.name}")
+            raise ValueError(expected(_WHO, f"one image of each name in {folder}", got))
+        named[name] = path
+    return named

@@ -39,11 +39,12 @@ def processes(train: TrainSection) -> tuple[int, int]:
 def strategy(world: int, train: TrainSection) -> Any:
     """Return Lightning's strategy for ``world`` processes: none of its own for one, DDP for more.
 
-    While gates learn first, most weights have no gradient, and DDP must look for those that do.
+    While gates or heads learn first, most weights have no gradient, and DDP must look for those
+    that do.
     """
     if world == 1:
         return "auto"
-    return DDPStrategy(find_unused_parameters=train.gates_first > 0)
+    return DDPStrategy(find_unused_parameters=train.lead_in > 0)
 
 
 def share_batch_norms_(network: nn.Module, world: int, accelerator: str) -> int:

@@ -49,7 +49,7 @@ class RunFolder:
         self.path = Path(path)
 
     def __repr__(self) -> str:
-        return f"RunFolder({str(self.path)!r})"
+        return f"{type(self).__name__}({str(self.path)!r})"
 
     @property
     def config_path(self) -> Path:
@@ -179,7 +179,8 @@ class RunFolder:
         Raises:
             FileNotFoundError: If the run is not finished.
         """
-        if not (self.path / "model.safetensors").is_file():
+        # Weights are written first, the result last.
+        if not (self.is_finished and (self.path / "model.safetensors").is_file()):
             who = f"{type(self).__name__}.load_model"
             remedy = f"finish it first: {self.command} --resume"
             raise FileNotFoundError(expected(who, "a finished run", str(self.path), remedy))

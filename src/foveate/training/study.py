@@ -263,7 +263,7 @@ class StudyFolder:
         self.path = Path(path)
 
     def __repr__(self) -> str:
-        return f"StudyFolder({str(self.path)!r})"
+        return f"{type(self).__name__}({str(self.path)!r})"
 
     @property
     def study_path(self) -> Path:

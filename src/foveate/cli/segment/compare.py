@@ -38,4 +38,6 @@ def compare(
         draw=of.draw_maps,
     )
     given |= {"data": data, "size": size}
-    run_comparison(task, given, **{"model.head": head})
+    # The options of a recipe are of the scenes that it generates; --set may give others.
+    options: dict[str, Any] | None = None if data in (None, "scenes") else {}
+    run_comparison(task, given, **{"model.head": head, "data.options": options})

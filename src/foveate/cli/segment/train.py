@@ -39,7 +39,10 @@ def train(
     from foveate.training.ranks import is_main_process
 
     place = None if data is None else lambda _: str(data)
-    plan, folder = chosen_recipe(recipe, SegmentationRecipe, out, seed, change or [], place)
+    # The options of a recipe are of the scenes that it generates; --set may give others.
+    others = [] if data in (None, "scenes") else ["data.options={}"]
+    wanted = [*others, *(change or [])]
+    plan, folder = chosen_recipe(recipe, SegmentationRecipe, out, seed, wanted, place)
     run = train_segmenter(plan, folder, resume=resume, progress=not quiet)
     if run.result is not None and is_main_process():
         typer.echo(summary(run.result))

@@ -22,6 +22,7 @@ _SPLITS = ("train", "val")
 _COUNTS = {"train": 1000, "val": 200}
 # After the three purposes of the scenes, so that no draw of theirs is used again.
 _PAIR = 3
+_STEEPEST = 0.9
 _NEAR = 0.3
 """Share of the largest disparity from which the shapes begin; the background lies below it."""
 
@@ -163,7 +164,8 @@ class StereoScenes(StereoDataset):
         band = asked.max_disparity * (1 - _NEAR) / asked.pieces
         middle = asked.max_disparity * _NEAR + band * (place + 0.5)
         # A slant takes up as much of the band as it changes over the shape, the rest is free.
-        slope = asked.slant * band / 2 / reach_of(radius)
+        # From 1 on the right view would show a surface mirrored.
+        slope = min(asked.slant * band / 2 / reach_of(radius), _STEEPEST)
         across, down = (1 if draw < 0.5 else -1 for draw in draws[7:9])
         share = draws[1]
         return Layer(

@@ -127,6 +127,8 @@ def _pairs(folder: Path, split: str, seed: int) -> list[tuple[Path, Path]]:
         got = Words(f"{folder} without {split}" if halves else f"{folder}, which has none")
         raise FileNotFoundError(expected("open_segmentation", "images and masks", got, _LAYOUT))
     pairs = _paired(images, masks)
+    if len(pairs) < 2:
+        raise ValueError(expected("open_segmentation", f"two images to split in {images}", 1))
     order = shuffled([image.stem for image, _ in pairs], seed)
     count = max(1, round(_VAL_SHARE * len(pairs)))
     chosen = order[:count] if split == "val" else order[count:]
@@ -168,10 +170,10 @@ def _names(folder: Path, seed: int) -> tuple[str, ...]:
     """Read the names of the classes, or number them."""
     file = folder / "classes.txt"
     if file.is_file():
-        lines = read_text(file).splitlines()
-        names = [line.strip() for line in lines if line.strip()]
-        if not 2 <= len(names) <= IGNORED or len(set(names)) < len(names):
-            rule = f"2 to {IGNORED} names of classes, each once"
+        # A blank line within would shift the names after it.
+        names = [line.strip() for line in read_text(file).rstrip().splitlines()]
+        if not 2 <= len(names) <= IGNORED or len(set(names)) < len(names) or "" in names:
+            rule = f"2 to {IGNORED} names of classes, each once, a line each"
             raise ValueError(expected(str(file), rule, Words(f"{len(names)} lines")))
         return tuple(names)
     largest = 1

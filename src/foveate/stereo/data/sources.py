@@ -12,12 +12,13 @@ from foveate.data.pairs import StereoDataset, StereoSample
 from foveate.data.scenes.stereo import StereoOptions, StereoScenes
 from foveate.data.split import shuffled
 from foveate.stereo.data.folder import LAYOUT, StereoFolder, open_folder
+from foveate.training.loading import MEMORY_LIMIT_BYTES
 
 _WHO = "open_stereo"
 
 
 class Kept(StereoDataset):
-    """Pairs that are drawn once and kept.
+    """Pairs that are drawn once and kept, as long as there is room for them.
 
     Args:
         source: The pairs.
@@ -26,18 +27,28 @@ class Kept(StereoDataset):
     def __init__(self, source: StereoDataset) -> None:
         self.source = source
         self._kept: dict[int, StereoSample | Unreadable] = {}
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self.source)
 
     def __getitem__(self, index: int) -> StereoSample | Unreadable:
-        if index not in self._kept:
-            self._kept[index] = self.source[index]
-        return self._kept[index]
+        found = self._kept.get(index)
+        if found is None:
+            found = self.source[index]
+            if self._bytes < MEMORY_LIMIT_BYTES:
+                self._kept[index] = found
+                self._bytes += 0 if isinstance(found, Unreadable) else _bytes_of(found)
+        return found
 
     def name_of(self, index: int) -> str:
         """Return the name of a pair."""
         return self.source.name_of(index)
+
+
+def _bytes_of(sample: StereoSample) -> int:
+    parts = (sample.left, sample.right, sample.disparity, sample.valid, sample.occluded)
+    return sum(one.nbytes for one in parts if one is not None)
 
 
 def open_stereo(
