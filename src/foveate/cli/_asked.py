@@ -64,6 +64,15 @@ Remeasure = Annotated[
 ]
 Pictures = Annotated[int, typer.Option(min=0, help="How many images to draw results in.")]
 
+FinishedRun = Annotated[Path, typer.Argument(help="A finished run folder of the task.")]
+Shown = Annotated[list[str], typer.Argument(help="Image files and folders of images.")]
+FoundOut = Annotated[Path, typer.Option(help="The folder to write to.")]
+Draw = Annotated[
+    bool, typer.Option("--draw/--no-draw", help="Draw a picture of each image with what was found.")
+]
+LimitEach = Annotated[int | None, typer.Option(min=1, help="Images of each folder at most.")]
+AtOnce = Annotated[int, typer.Option(min=1, help="Images at a time.")]
+
 
 def compares(command: CommandOf) -> CommandOf:
     """Give a command after its own options those that all comparisons take, as ``**given``."""
@@ -91,9 +100,33 @@ def compares(command: CommandOf) -> CommandOf:
         quiet: Quiet = False,
     ) -> None: ...
 
+    return _with(command, shared)
+
+
+def predicts(command: CommandOf) -> CommandOf:
+    """Give a command the arguments and options of all predictions in images, as ``**given``."""
+
+    def shared(
+        run: FinishedRun,
+        images: Shown,
+        out: FoundOut = Path("found"),
+        draw: Draw = True,
+        limit: LimitEach = None,
+        batch_size: AtOnce = 1,
+        device: Device = None,
+        quiet: Quiet = False,
+    ) -> None: ...
+
+    return _with(command, shared)
+
+
+def _with(command: CommandOf, shared: Callable[..., None]) -> CommandOf:
+    """Show typer the parameters of ``shared`` in place of a command's ``**given``."""
     parts = [inspect.signature(one, eval_str=True).parameters for one in (command, shared)]
     own = {n: one for n, one in parts[0].items() if one.kind is not one.VAR_KEYWORD}
     both = {**own, **{name: one for name, one in parts[1].items() if name not in own}}
+    needed = {name: one for name, one in both.items() if one.default is one.empty}
+    both = {**needed, **both}
     told: Any = command  # A function takes attributes of any name.
     told.__signature__ = inspect.Signature(list(both.values()))
     told.__annotations__ = {name: one.annotation for name, one in both.items()}

@@ -70,7 +70,7 @@ def write_together(
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace the content of ``path`` in one step."""
-    write_with(path, lambda handle: _write_all(handle, content))
+    write_with(path, lambda handle: write_all(handle, content))
 
 
 def write_json(path: Path, tree: Any) -> None:
@@ -83,7 +83,8 @@ def json_bytes(tree: Any) -> bytes:
     return (json.dumps(tree, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _write_all(handle: IO[bytes], content: bytes) -> None:
+def write_all(handle: IO[bytes], content: bytes) -> None:
+    """Write bytes into an open file, as ``write_with`` wants it."""
     handle.write(content)
 
 

@@ -73,8 +73,9 @@ def _finite(text: str) -> float:
 
 
 def _short(text: str) -> int:
-    if len(text) > _DIGITS + 1:
-        raise ValueError(f"a whole number of {len(text)} digits")
+    digits = len(text.lstrip("-"))
+    if digits > _DIGITS:
+        raise ValueError(f"a whole number of {digits} digits")
     return int(text)
 
 

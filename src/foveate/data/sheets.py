@@ -39,18 +39,17 @@ def factor_for(image: Tensor) -> float:
     return float(max(1, -(-SMALLEST // side))) if side < SMALLEST else min(1.0, _LARGEST / side)
 
 
-def as_picture(image: Tensor, factor: float, smooth: bool = True) -> Any:
+def as_picture(image: Tensor, factor: float) -> Any:
     """Turn (3, H, W) uint8 into a picture of Pillow, enlarged by pixels or shrunk.
 
     Args:
         image: What is shown.
         factor: As of :func:`factor_for`.
-        smooth: Whether shrinking mixes colors, which those of classes must not.
     """
     images = pillow("Image")
     picture = images.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
     size = tuple(max(1, round(edge * factor)) for edge in picture.size)
-    return picture.resize(size, images.LANCZOS if smooth and factor < 1 else images.NEAREST)
+    return picture.resize(size, images.LANCZOS if factor < 1 else images.NEAREST)
 
 
 def sheet(panels: Sequence[tuple[str, Any]], notes: Sequence[tuple[str, str]] = ()) -> bytes:

@@ -99,7 +99,6 @@ def find_boxes(
     dataset: DetectionDataset,
     batch_size: int = 2,
     *,
-    workers: int = 0,
     device: str | torch.device | None = None,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> Found:
@@ -118,7 +117,6 @@ def find_boxes(
         as_batch,
         see,
         batch_size=batch_size,
-        workers=workers,
         device=device,
         tell=tell,
     )

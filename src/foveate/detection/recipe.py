@@ -18,7 +18,6 @@ from foveate.training.recipe import (
 from foveate.training.toml import Options
 
 TASK = "detection"
-WARM_STARTS = ("none", "backbone_then_all", "baseline_then_all")
 
 
 class DetectionDataSection(DataSection):

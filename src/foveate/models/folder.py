@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from foveate.core import Words, expected
-from foveate.core.files import json_bytes, write_together
+from foveate.core.files import json_bytes, write_all, write_together
 from foveate.core.strict_json import LARGEST, Fields, plain, read_json
 from foveate.models.ceiling import building
 from foveate.models.weights import (
@@ -100,16 +100,12 @@ def write_stored(
     target = Path(folder)
     write_together(
         {
-            target / WEIGHTS: lambda handle: _write(handle, weights),
-            target / SPEC: lambda handle: _write(handle, text),
+            target / WEIGHTS: lambda handle: write_all(handle, weights),
+            target / SPEC: lambda handle: write_all(handle, text),
         },
         "a model",
     )
     return target
-
-
-def _write(handle: Any, content: bytes) -> None:
-    handle.write(content)
 
 
 def _version(package: str) -> str:

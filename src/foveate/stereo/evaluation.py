@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,6 @@ from foveate.stereo.run import StereoRun
 from foveate.training.shown import Tell, look_through
 
 
-def _silent(done: int, total: int) -> None:
-    """Tell nobody."""
-
-
 def evaluate_stereo(
     target: str | Path | StereoRun,
     source: str | None = None,
@@ -30,7 +25,7 @@ def evaluate_stereo(
     batch_size: int | None = None,
     iterations: int | None = None,
     device: str | torch.device | None = None,
-    tell: Tell = _silent,
+    tell: Tell = lambda done, total: None,
 ) -> dict[str, Any]:
     """Measure a finished run on its validation pairs, or on others.
 
@@ -75,7 +70,7 @@ def measure_pairs(
     *,
     iterations: int | None = None,
     device: str | torch.device | None = None,
-    tell: Callable[[int, int], None] = _silent,
+    tell: Tell = lambda done, total: None,
 ) -> dict[str, Any]:
     """Run a network over pairs; it is left as it was.
 

@@ -88,7 +88,6 @@ def look_through(
     see: Callable[[dict[str, Any], torch.device], None],
     *,
     batch_size: int = 1,
-    workers: int = 0,
     device: str | torch.device | None = None,
     tell: Tell = lambda done, total: None,
 ) -> dict[str, str]:
@@ -100,7 +99,6 @@ def look_through(
         collate: Makes a batch, with ``unreadable`` and ``counted`` as of :func:`parted`.
         see: Given each batch that has a readable image, and where the network is.
         batch_size: Images at a time.
-        workers: Processes that load them.
         device: Where to compute; by default where the network is.
         tell: Told how many images are done, of how many.
 
@@ -113,7 +111,6 @@ def look_through(
         Shown(dataset),
         batch_size=batch_size,
         sampler=EpochSampler(len(dataset), 0, shuffle=False, rank=0, world=1),
-        num_workers=workers,
         collate_fn=collate,
         generator=torch.Generator(),
     )

@@ -83,7 +83,7 @@ def test_each_loader_names_the_other(saved, tmp_path):
         ({"options": {"pretrained": True}}, "options of an attention"),
         (
             {"size": [[10**5], 10**5], "attention": "das", "options": {"ln_axes": "chw"}},
-            "a network for the",
+            "a size of at most 2048 pixels",
         ),
         ({"classes": 3}, "weights that fit"),
         ({"sites": ["layer1"]}, "sites"),
