@@ -121,6 +121,17 @@ def test_a_folder_that_is_none_of_ours_is_said_to_lack_a_file(tmp_path):
         HubModel.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["[]", "{", '{"network": 1, "other": 2}'])
+def test_a_config_of_another_hand_does_no_harm(network, tmp_path, text):
+    HubModel(network).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(text)
+    if "network" in text:
+        assert isinstance(HubModel.from_pretrained(tmp_path).network, type(network))
+        return
+    with pytest.raises(ValueError, match=r"config\.json with an object"):
+        HubModel.from_pretrained(tmp_path)
+
+
 def test_what_cannot_be_saved_changes_nothing(tmp_path, network):
     HubModel(network).save_pretrained(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -214,7 +214,7 @@ def test_it_is_saved_and_loaded_as_any_gated_network(tmp_path):
 def test_registering_takes_patterns_and_refuses_what_it_cannot_name():
     assert gated.register("resnet14*", ["se", "das"]) == ["resnet14t.se", "resnet14t.das"]
     names = timm.list_models("*resnet14t*")
-    assert gated.register(["resnet14t"], ["se"]) == ["resnet14t.se"]
+    assert gated.register(["resnet14t"], ["se", "se"]) == ["resnet14t.se"]
     assert timm.list_models("*resnet14t*") == names
     assert list(inserted(made("resnet14t.se")))
     with pytest.raises(

@@ -122,6 +122,7 @@ def test_the_page_says_what_came_out(study):
     assert "Significantly better than the plain network: das." in text
     assert "Not significantly different from it: se." in text
     assert "With 3 seeds a difference under 1.43 to 5.17 points" in text
+    assert "cannot be told from noise, before the correction for 2 tests." in text
     assert "+10.33 [+8.90, +11.77]" in text and "82.33 ± 5.17" in text
     assert "1.62 (1.59..1.67)" in text and "11.31 / 0.160" in text
     assert "one image moves top-1 by 0.25 points" in text

@@ -66,11 +66,11 @@ def markdown_index(studies: Mapping[str, Mapping[str, Any]]) -> str:
     parts = [
         MARK,
         "# Results",
-        "Every study has a page with its table, plot, tests, limits and conditions, a JSON file"
-        " with the numbers behind them, and, where they were kept, a CSV file with every epoch of"
-        " every run. All are made by `python docs/build.py --add STUDY NAME` from a finished study"
-        " folder, or by `--add-explain FOLDER NAME` from a folder of `foveate explain`. What has no"
-        " page here was not run.",
+        "Every study has a page with its table, plot, tests, conditions and, in newer ones, limits,"
+        " a JSON file with the numbers behind them, and, where they were kept, a CSV file with"
+        " every epoch of every run. All are made by `python docs/build.py --add STUDY NAME` from a"
+        " finished study folder, or by `--add-explain FOLDER NAME` from a folder of `foveate"
+        " explain`. What has no page here was not run.",
         table(["page", "study", "seeds", "outcome"], rows),
     ]
     return "\n\n".join(parts) + "\n"

@@ -65,7 +65,10 @@ def resolution(attentions: list[Row]) -> str:
     low, high = unit.of(min(halves)), unit.of(max(halves))
     size = f"{low} {unit.gaps}" if low == high else f"{low} to {high} {unit.gaps}, by attention,"
     seeds = _most_pairs(attentions)
-    return f"With {seeds} seeds a difference under {size} cannot be told from noise."
+    told = f"With {seeds} seeds a difference under {size} cannot be told from noise"
+    # The intervals are those of single comparisons, the verdicts are corrected for all of them.
+    many = len(halves) > 1
+    return f"{told}, before the correction for {len(halves)} tests." if many else f"{told}."
 
 
 def legend(study: StudyRecord) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -119,6 +120,10 @@ class HubModel(nn.Module, _hub.PyTorchModelHubMixin, library_name="foveate"):  #
         name = os.fspath(pretrained_model_name_or_path)
         try:
             found: HubModel = super().from_pretrained(name, **kwargs)
+        except (AttributeError, json.JSONDecodeError) as error:
+            # The mixin reads it without looking; foveate does not need it.
+            rule, got = "config.json with an object", Words(_first_line(error))
+            raise ValueError(expected("HubModel.from_pretrained", rule, got)) from error
         except (OSError, _hub.errors.HFValidationError) as error:
             if Path(name).is_dir():
                 raise
@@ -144,6 +149,7 @@ class HubModel(nn.Module, _hub.PyTorchModelHubMixin, library_name="foveate"):  #
         **kwargs: Any,
     ) -> HubModel:
         """Fetch the two files of the network, if it is no folder, and load them."""
+        kwargs.pop("network", None)  # What config.json may call so is no network.
         if Path(model_id).is_dir():
             return cls(load(model_id, **kwargs))
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

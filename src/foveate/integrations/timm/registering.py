@@ -58,7 +58,8 @@ def register(networks: str | Iterable[str], attentions: str | Iterable[str] = "d
     bases = [base for pattern in patterns for base in _bases(timm, pattern)]
     wanted = [attentions] if isinstance(attentions, str) else list(attentions)
     specs = [attention_spec(name) for name in wanted]
-    pairs = [(base, spec.name) for base in dict.fromkeys(bases) for spec in specs]
+    named = dict.fromkeys(spec.name for spec in specs)
+    pairs = [(base, name) for base in dict.fromkeys(bases) for name in named]
     new = [(base, name) for base, name in pairs if f"{base}_{name}" not in home.default_cfgs]
     for base, name in new:
         if timm.is_model(f"{base}_{name}"):
