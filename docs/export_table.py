@@ -131,9 +131,9 @@ def _own_errors(found: dict[str, float]) -> list[str]:
     return [
         "",
         "PyTorch's own float32 is this far from its own float64 in the networks that fail in"
-        f" float32: {', '.join(each)}. Where that is near the limit or beyond, no file can be held"
-        " to the limit: with random offsets in every block, a rounding moves a sampling point, and"
-        " that the next ones.",
+        f" float32: {', '.join(each)}. Where that is near the limit, no file can be held to it:"
+        " these networks are not trained, and such networks enlarge roundings more than trained"
+        " ones do.",
     ]
 
 
