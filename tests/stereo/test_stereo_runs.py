@@ -143,7 +143,7 @@ def test_predictions_of_files_and_folders(finished, tmp_path):
     with pytest.raises(ValueError, match="a positive disparity"):
         predict(finished.path, left, right, tmp_path / "four", top=0)
     (left / "000000.jpg").write_bytes(b"")
-    with pytest.raises(ValueError, match="one image of each name"):
+    with pytest.raises(ValueError, match="one file of a name"):
         predict(finished.path, left, right, tmp_path / "four")
     (left / "000000.jpg").unlink()
     assert not (tmp_path / "four").exists()

@@ -165,6 +165,15 @@ def list_attentions(kind: str | None = None, *, undefined: bool = False) -> list
     )
 
 
+def is_fitted(attention: str | None) -> bool:
+    """Whether an attention may be bound to the size of its map; None and "none" are not.
+
+    Raises:
+        ValueError: If there is no attention of that name.
+    """
+    return attention not in (None, "none") and attention_spec(str(attention)).fit is not None
+
+
 def attention_spec(name: str) -> AttentionSpec:
     """Return what is known about the attention ``name`` (or its alias).
 

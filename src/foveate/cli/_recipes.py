@@ -17,6 +17,7 @@ def chosen_recipe(
     seed: int | None,
     change: list[str],
     place: Callable[[str], str] | None = None,
+    options: dict[str, Any] | None = None,
 ) -> tuple[RecipeOf, Path]:
     """Return the recipe with all changes, and the run folder.
 
@@ -27,6 +28,7 @@ def chosen_recipe(
         seed: Another seed.
         change: ``KEY=VALUE`` each.
         place: Gives another source for that of the recipe.
+        options: Options of the data in place of the recipe's, unless ``change`` gives others.
 
     Raises:
         ValueError: If a run folder is given and ``out`` too, or the recipe is wrong.
@@ -35,7 +37,8 @@ def chosen_recipe(
     from foveate.core import expected
     from foveate.training.recipe import load_recipe
 
-    changes = pairs_of(change)
+    changes: dict[str, Any] = {} if options is None else {"data.options": options}
+    changes |= pairs_of(change)
     if seed is not None:
         changes["seed"] = seed
     source = recipe
@@ -48,6 +51,14 @@ def chosen_recipe(
         changes.setdefault("data.source", place(plan.data.source))
     plan = plan.changed(**changes)
     return plan, out or Path("runs") / f"{plan.name or recipe.stem}-seed{plan.seed}"
+
+
+def options_for(data: str | Path | None) -> dict[str, Any] | None:
+    """The options of a recipe for other data: none, for its own are of the scenes that it makes.
+
+    None leaves them as they are; ``--set`` may give others.
+    """
+    return None if data is None or str(data) == "scenes" else {}
 
 
 def pairs_of(texts: list[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from foveate.attention.registry import is_fitted
 from foveate.core import Words, expected
 from foveate.core.strict_json import Fields
 from foveate.models.folder import read_stored
@@ -17,7 +18,7 @@ from foveate.surgery import inserted
 
 _M = TypeVar("_M", bound=nn.Module)
 _LARGEST_SIDE = 2048
-"""Some attentions are fitted to maps of that size by running the network once."""
+"""For attentions that are fitted to the size of their map, by running the network once."""
 
 
 def load_task(folder: str | os.PathLike[str], key: str, create: Callable[..., _M], who: str) -> _M:
@@ -43,8 +44,9 @@ def load_task(folder: str | os.PathLike[str], key: str, create: Callable[..., _M
     # What came later is not in older files.
     arguments = {name: fields.anything(name) for name in names if name in fields}
     fields.end()
-    if _largest(arguments.get("size")) > _LARGEST_SIDE:
-        rule = f"a size of at most {_LARGEST_SIDE} pixels in {fields.where}"
+    fitted = is_fitted(arguments.get("attention"))
+    if fitted and _largest(arguments.get("size")) > _LARGEST_SIDE:
+        rule = f"a size of at most {_LARGEST_SIDE} pixels with that attention in {fields.where}"
         raise ValueError(expected(who, rule, Words(arguments["size"])))
     clash = sorted(set(options) & set(known))
     if clash:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,19 +94,18 @@ def predict_maps(
             write_bytes(folder / "pictures" / file, picture)
         images.append(entry)
 
-    path, lost = folder / "predictions.json", dict[str, str]()
+    path = folder / "predictions.json"
 
-    def close() -> None:
+    def close(lost: Mapping[str, str]) -> None:
         told = [{"name": name, "reason": why} for name, why in lost.items()]
         write_json(path, {"classes": classes, "images": images, "unreadable": told})
 
     try:
-        found_in = look_at(
+        lost = look_at(
             segmenter, sources, find, take, limit=limit, batch_size=batch_size, tell=tell
         )
     except KeyboardInterrupt:
-        close()  # What was found so far.
+        close({})  # What was found so far.
         raise
-    lost.update(found_in)
-    close()
+    close(lost)
     return PredictedMaps(path, images, lost)

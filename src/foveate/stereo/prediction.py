@@ -11,8 +11,8 @@ import torch
 from foveate.core import Words, expected
 from foveate.core.files import write_bytes
 from foveate.core.modes import evaluation
-from foveate.data.folder import image_files
 from foveate.data.images import UnreadableImageError, read_image
+from foveate.stereo.data.folder import by_name
 from foveate.stereo.data.formats import png_bytes, write_pfm
 from foveate.stereo.drawing import colored
 from foveate.stereo.run import StereoRun
@@ -80,15 +80,16 @@ def predict(
     network.to(place)
     done = Predicted()
     for number, (name, both) in enumerate(pairs.items(), 1):
-        tell(number, len(pairs))
         try:
             views = [read_image(path) for path in both]
         except UnreadableImageError as error:
             done.unreadable[name] = str(error)
+            tell(number, len(pairs))
             continue
         if views[0].shape != views[1].shape:
             sizes = " and ".join(f"{one.shape[2]}x{one.shape[1]}" for one in views)
             done.unreadable[name] = f"views of different sizes, {sizes}"
+            tell(number, len(pairs))
             continue
         with evaluation(network), torch.inference_mode():
             images = [one[None].to(place).float() / 255 for one in views]
@@ -100,6 +101,7 @@ def predict(
             picture = file.with_suffix(".png")
             write_bytes(picture, png_bytes(colored(found, top)))
             done.pictures.append(picture)
+        tell(number, len(pairs))
     return done
 
 
@@ -118,24 +120,10 @@ def pairs_of(left: Path, right: Path) -> dict[str, tuple[Path, Path]]:
         raise ValueError(expected(_WHO, "two images or two folders", got))
     if not left.is_dir():
         return {left.stem: (left, right)}
-    found = [_by_name(folder) for folder in (left, right)]
-    if not found[0]:
-        raise FileNotFoundError(expected(_WHO, f"images in {left}", Words("none")))
+    found = [by_name(folder) for folder in (left, right)]
     lone = sorted(found[0].keys() ^ found[1].keys())
     if lone:
         more = f" and {len(lone) - 5} more" if len(lone) > 5 else ""
         got = Words(f"one view only of {', '.join(lone[:5])}{more}")
         raise ValueError(expected(_WHO, f"the same names in {left} and {right}", got))
     return {name: (path, found[1][name]) for name, path in found[0].items()}
-
-
-def _by_name(folder: Path) -> dict[str, Path]:
-    """The images of a folder by their names without endings."""
-    named: dict[str, Path] = {}
-    for path in image_files(folder):
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in named:
-            got = Words(f"{named[name].name} and {path.name}")
-            raise ValueError(expected(_WHO, f"one image of each name in {folder}", got))
-        named[name] = path
-    return named

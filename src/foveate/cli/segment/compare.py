@@ -28,6 +28,7 @@ def compare(
     """
     from foveate import segmentation as of
     from foveate.cli._comparing import Comparing, run_comparison
+    from foveate.cli._recipes import options_for
 
     task = Comparing(
         name="segment",
@@ -38,6 +39,4 @@ def compare(
         draw=of.draw_maps,
     )
     given |= {"data": data, "size": size}
-    # The options of a recipe are of the scenes that it generates; --set may give others.
-    options: dict[str, Any] | None = None if data in (None, "scenes") else {}
-    run_comparison(task, given, **{"model.head": head, "data.options": options})
+    run_comparison(task, given, **{"model.head": head, "data.options": options_for(data)})

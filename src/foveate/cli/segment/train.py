@@ -33,16 +33,16 @@ def train(
         foveate segment train recipes/segmentation/scenes-resnet18.toml --out runs/fpn
         foveate segment train recipes/segmentation/voc-resnet50-das.toml --data data/voc
     """
-    from foveate.cli._recipes import chosen_recipe
+    from foveate.cli._recipes import chosen_recipe, options_for
     from foveate.cli._segmenting import summary
     from foveate.segmentation import SegmentationRecipe, train_segmenter
     from foveate.training.ranks import is_main_process
 
     place = None if data is None else lambda _: str(data)
-    # The options of a recipe are of the scenes that it generates; --set may give others.
-    others = [] if data in (None, "scenes") else ["data.options={}"]
-    wanted = [*others, *(change or [])]
-    plan, folder = chosen_recipe(recipe, SegmentationRecipe, out, seed, wanted, place)
+    options = options_for(data)
+    plan, folder = chosen_recipe(
+        recipe, SegmentationRecipe, out, seed, change or [], place, options
+    )
     run = train_segmenter(plan, folder, resume=resume, progress=not quiet)
     if run.result is not None and is_main_process():
         typer.echo(summary(run.result))

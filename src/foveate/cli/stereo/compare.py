@@ -29,6 +29,7 @@ def compare(
     """
     from foveate import stereo as of
     from foveate.cli._comparing import Comparing, run_comparison
+    from foveate.cli._recipes import options_for
 
     task = Comparing(
         name="stereo",
@@ -39,6 +40,4 @@ def compare(
         draw=of.draw_disparities,
     )
     given |= {"data": data, "size": size}
-    # The options of a recipe are of the pairs that it generates; --set may give others.
-    options: dict[str, Any] | None = None if data in (None, "scenes") else {}
-    run_comparison(task, given, **{"data.width": width, "data.options": options})
+    run_comparison(task, given, **{"data.width": width, "data.options": options_for(data)})

@@ -34,15 +34,14 @@ def train(
         foveate stereo train recipes/stereo/pairs-resnet18.toml --data data/pairs --out runs/mine
     """
     from foveate.cli._matching import summary
-    from foveate.cli._recipes import chosen_recipe
+    from foveate.cli._recipes import chosen_recipe, options_for
     from foveate.stereo import StereoRecipe, train_stereo
     from foveate.training.ranks import is_main_process
 
     place = None if data is None else lambda _: str(data)
-    # The options of a recipe are of the pairs that it generates; --set may give others.
-    others = [] if data in (None, "scenes") else ["data.options={}"]
-    wanted = [*others, *(change or [])]
-    plan, folder = chosen_recipe(recipe, StereoRecipe, out, seed, wanted, place)
+    plan, folder = chosen_recipe(
+        recipe, StereoRecipe, out, seed, change or [], place, options_for(data)
+    )
     run = train_stereo(plan, folder, resume=resume, progress=not quiet)
     if run.result is not None and is_main_process():
         typer.echo(summary(run.result))

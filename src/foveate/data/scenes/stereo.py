@@ -23,6 +23,7 @@ _COUNTS = {"train": 1000, "val": 200}
 # After the three purposes of the scenes, so that no draw of theirs is used again.
 _PAIR = 3
 _STEEPEST = 0.9
+"""Change of the disparity by pixel: from 1 on, the right view would show a surface mirrored."""
 _NEAR = 0.3
 """Share of the largest disparity from which the shapes begin; the background lies below it."""
 
@@ -139,8 +140,9 @@ class StereoScenes(StereoDataset):
         # At every pixel between 0 and where the shapes begin; nearer below, as ground is.
         half = asked.max_disparity * _NEAR / 2
         share = 0.5 + 0.5 * down
+        level = asked.slant * half * (1 - share) * (2 * across - 1) / (self.width / 2)
         slant = (
-            asked.slant * half * (1 - share) * (2 * across - 1) / (self.width / 2),
+            max(-_STEEPEST, min(level, _STEEPEST)),
             asked.slant * half * share / (self.size / 2),
         )
         free = half * (1 - asked.slant)
@@ -164,7 +166,6 @@ class StereoScenes(StereoDataset):
         band = asked.max_disparity * (1 - _NEAR) / asked.pieces
         middle = asked.max_disparity * _NEAR + band * (place + 0.5)
         # A slant takes up as much of the band as it changes over the shape, the rest is free.
-        # From 1 on the right view would show a surface mirrored.
         slope = min(asked.slant * band / 2 / reach_of(radius), _STEEPEST)
         across, down = (1 if draw < 0.5 else -1 for draw in draws[7:9])
         share = draws[1]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foveate.attention import attention_spec
+from foveate.attention.registry import is_fitted
 from foveate.core import check_choice, check_positive_int, expected
 from foveate.detection.model.detector import Detector
 from foveate.detection.model.framing import Framing
@@ -168,7 +168,7 @@ def _example(attention: str | None, side: int) -> Tensor:
     Some attentions are bound to the size of their map, others need a map of some size; from 224
     pixels on only the former matter.
     """
-    bound = attention not in (None, "none") and attention_spec(str(attention)).fit is not None
+    bound = is_fitted(attention)
     side = side if bound else min(side, _EXAMPLE)
     side = -(-side // _MULTIPLE) * _MULTIPLE
     return torch.zeros(1, 3, side, side)

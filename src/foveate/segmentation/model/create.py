@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foveate.attention import attention_spec
+from foveate.attention.registry import is_fitted
 from foveate.core import check_choice, check_positive_int, expected, suggest
 from foveate.models import create_model
 from foveate.models.dilation import can_dilate
@@ -171,7 +171,7 @@ def _example(attention: str | None, size: int) -> Tensor:
 
     Some attentions are bound to the size of their map; from 224 pixels on only those mind.
     """
-    bound = attention not in (None, "none") and attention_spec(str(attention)).fit is not None
+    bound = is_fitted(attention)
     side = size if bound else min(size, _EXAMPLE)
     side = -(-side // _MULTIPLE) * _MULTIPLE
     return torch.zeros(1, 3, side, side)

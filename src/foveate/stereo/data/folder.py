@@ -40,13 +40,13 @@ class StereoFolder(StereoDataset):
     def __init__(self, folder: Path, names: Sequence[str] | None = None) -> None:
         self.folder = folder
         found = {
-            "left": _by_name(folder / "left"),
-            "right": _by_name(folder / "right"),
-            "disparity": _by_name(folder / "disparity", EXTENSIONS),
+            "left": by_name(folder / "left"),
+            "right": by_name(folder / "right"),
+            "disparity": by_name(folder / "disparity", EXTENSIONS),
         }
         masks = folder / "occluded"
         if masks.is_dir():
-            found["occluded"] = _by_name(masks)
+            found["occluded"] = by_name(masks)
         every = list(dict.fromkeys(name for files in found.values() for name in files))
         lost = [f"{kind}/{name}" for name in every for kind in found if name not in found[kind]]
         if lost:
@@ -120,7 +120,7 @@ def open_folder(root: Path, split: str, seed: int) -> StereoFolder:
     return StereoFolder(root, [whole.names[place] for place in chosen])
 
 
-def _by_name(folder: Path, extensions: Sequence[str] | None = None) -> dict[str, Path]:
+def by_name(folder: Path, extensions: Sequence[str] | None = None) -> dict[str, Path]:
     """Return the files of a folder by their path without the ending."""
     if not folder.is_dir():
         got = Words(f"no folder {folder.name}")

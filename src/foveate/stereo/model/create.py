@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from foveate.attention import attention_spec
+from foveate.attention.registry import is_fitted
 from foveate.core import check_choice, check_positive_int, expected
 from foveate.models import create_model
 from foveate.models.pyramid import Pyramid
@@ -114,7 +114,7 @@ def _example(attention: str | None, size: Any) -> Tensor:
     """Make views of the size that the network is for; smaller ones where the size is nothing."""
     if not isinstance(size, (list, tuple)) or len(size) != 2:
         raise ValueError(expected(_WHO, "size as (rows, columns) in pixels", size))
-    bound = attention not in (None, "none") and attention_spec(str(attention)).fit is not None
+    bound = is_fitted(attention)
     sides = []
     for one in size:
         side = check_positive_int(_WHO, "size", one)
