@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from foveate.cli import main
+from foveate.cli._recipes import chosen_recipe, options_for
+from foveate.segmentation import SegmentationRecipe
 from foveate.training.toml import write_toml
 
 TINY = {
@@ -51,6 +53,19 @@ def run(home):
     assert "mIoU" in told.getvalue() and "at stride 32" in told.getvalue()
     assert f"run folder: {home / 'run'}" in told.getvalue()
     return home / "run"
+
+
+def test_other_data_have_no_options_of_scenes(home):
+    def options(data, change=()):
+        recipe = home / "tiny.toml"
+        plan, _ = chosen_recipe(
+            recipe, SegmentationRecipe, None, None, [*change], lambda _: data, options_for(data)
+        )
+        return plan.data.options
+
+    assert options("scenes") == TINY["data"]["options"]
+    assert options("photos") == {}
+    assert options("photos", ["data.options={count=3}"]) == {"count": 3}
 
 
 def test_a_finished_run_is_evaluated(foveate, run, tmp_path):

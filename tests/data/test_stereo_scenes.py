@@ -138,3 +138,10 @@ def test_no_layer_cuts_another_and_none_reaches_the_largest_disparity():
 def test_options_out_of_range_are_refused(change, text):
     with pytest.raises((ValueError, TypeError), match=text):
         StereoOptions(**change)
+
+
+@pytest.mark.parametrize(("size", "width", "pieces"), [(64, 64, 1), (64, 24, 3)])
+def test_no_surface_is_steep_enough_to_be_mirrored(size, width, pieces):
+    options = StereoOptions(max_disparity=192, pieces=pieces, slant=1)
+    scenes = StereoScenes("val", size=size, width=width, count=20, options=options)
+    assert all(abs(one.slant[0]) < 1 for index in range(20) for one in scenes.plan(index))

@@ -175,3 +175,11 @@ def test_one_image_cannot_be_split(tmp_path):
     write(tmp_path, "a", np.zeros((4, 4)))
     with pytest.raises(ValueError, match="two images to split"):
         open_segmentation(str(tmp_path), "train")
+
+
+def test_a_blank_line_among_the_names_is_refused(folder):
+    (folder / "classes.txt").write_text("sky\n\nsea\n")
+    with pytest.raises(ValueError, match="a line each"):
+        open_segmentation(str(folder), "train")
+    (folder / "classes.txt").write_text("sky\nland\nsea\n\n")
+    assert open_segmentation(str(folder), "train").classes == ("sky", "land", "sea")

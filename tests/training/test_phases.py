@@ -12,7 +12,7 @@ from foveate.surgery import insert_, is_inserted_path
 from foveate.training import TrainSection, train
 from foveate.training.averaging import averaged_copy
 from foveate.training.classifier import Classifier
-from foveate.training.launch import processes, share_batch_norms_
+from foveate.training.launch import processes, share_batch_norms_, strategy
 from foveate.training.mixing import Mixing
 from foveate.training.order import BLOCKS_AT_ONCE, EpochSampler, order_of
 from foveate.training.phases import Phases, gates_first
@@ -371,3 +371,16 @@ def test_a_recipe_extends_another(tmp_path):
     child.write_text("extends = 3\n")
     with pytest.raises(ValueError, match="path of a recipe beside it; got 3"):
         load_recipe(child)
+
+
+def test_processes_look_for_weights_without_gradients_while_some_are_frozen():
+    from foveate.detection.recipe import DetectionTrainSection
+
+    warm = DetectionTrainSection(warm_start="backbone_then_all", epochs=14, milestones=[8, 11])
+    for train_section, searches in (
+        (TrainSection(), False),
+        (TrainSection(gates_first=1, epochs=3), True),
+        (warm, True),
+    ):
+        ddp = strategy(2, train_section)
+        assert ddp._ddp_kwargs["find_unused_parameters"] is searches
