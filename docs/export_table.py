@@ -68,7 +68,12 @@ def _summary(cells: dict[str, dict[str, Any]]) -> str:
     cannot = sum(cell["status"] == "cannot" for cell in plain)
     text = (
         f"Of {total} cells {kinds['passed']} passed, {kinds['failed']} failed, {cannot} cannot be"
-        f" built, {total - len(plain)} were not run."
+        f" built, {total - len(plain)} were not run. Of those that passed"
+    )
+    opened = [len(cell["dynamic"]) for cell in plain if cell["status"] == "passed"]
+    text += (
+        f" {opened.count(2)} leave batch and size open, {opened.count(1)} only the batch,"
+        f" {opened.count(0)} nothing."
     )
     ratios = [
         f"{title} {statistics.median(found):.2f}x ({len(found)})"
@@ -92,9 +97,13 @@ def _cell(cell: dict[str, Any] | None, notes: Notes) -> str:
         return f"{word} {notes.mark(cell['reason'])}"
     text = f"{cell['relative']:.0e}, {_ratio(cell)}"
     if len(cell["dynamic"]) < 2:
-        why = cell["why_not_more"]
-        opened = "batch" if cell["dynamic"] else "nothing"
-        text += f", {opened} open {notes.mark(next(iter(why.values())))}"
+        opened, more = (
+            ("only the batch stays open", "batch and size")
+            if cell["dynamic"]
+            else ("nothing stays open", "batch")
+        )
+        reason = cell["why_not_more"][more]
+        text += f" {notes.mark(f'{opened}: {reason}')}"
     return text
 
 
