@@ -165,13 +165,22 @@ def list_attentions(kind: str | None = None, *, undefined: bool = False) -> list
     )
 
 
-def is_fitted(attention: str | None) -> bool:
-    """Whether an attention may be bound to the size of its map; None and "none" are not.
+def is_bound(attention: str | None, options: dict[str, Any]) -> bool:
+    """Whether weights of an attention, with these options, are as many as its map is large.
 
     Raises:
         ValueError: If there is no attention of that name.
+
+    Example:
+        >>> is_bound("das", {}), is_bound("das", {"ln_axes": "chw"}), is_bound(None, {})
+        (False, True, False)
     """
-    return attention not in (None, "none") and attention_spec(str(attention)).fit is not None
+    if attention in (None, "none"):
+        return False
+    spec = attention_spec(str(attention))
+    if spec.fit is None or "map_size" not in spec.options:
+        return False
+    return "map_size" in spec.fit(Place(1, (1, 1)), options)
 
 
 def attention_spec(name: str) -> AttentionSpec:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from foveate.attention.registry import is_fitted
+from foveate.attention.registry import is_bound
 from foveate.core import Words, expected
 from foveate.core.strict_json import Fields
 from foveate.models.folder import read_stored
@@ -18,7 +18,7 @@ from foveate.surgery import inserted
 
 _M = TypeVar("_M", bound=nn.Module)
 _LARGEST_SIDE = 2048
-"""For attentions that are fitted to the size of their map, by running the network once."""
+"""For attentions whose weights are as many as their map is large: it is looked for by a run."""
 
 
 def load_task(folder: str | os.PathLike[str], key: str, create: Callable[..., _M], who: str) -> _M:
@@ -44,14 +44,14 @@ def load_task(folder: str | os.PathLike[str], key: str, create: Callable[..., _M
     # What came later is not in older files.
     arguments = {name: fields.anything(name) for name in names if name in fields}
     fields.end()
-    fitted = is_fitted(arguments.get("attention"))
-    if fitted and _largest(arguments.get("size")) > _LARGEST_SIDE:
-        rule = f"a size of at most {_LARGEST_SIDE} pixels with that attention in {fields.where}"
-        raise ValueError(expected(who, rule, Words(arguments["size"])))
     clash = sorted(set(options) & set(known))
     if clash:
         raise ValueError(expected(who, f"options of an attention in {fields.where}", clash[0]))
     with contents.building(who):
+        bound = is_bound(arguments.get("attention"), options)
+        if bound and _largest(arguments.get("size")) > _LARGEST_SIDE:
+            rule = f"a size of at most {_LARGEST_SIDE} pixels with that attention in {fields.where}"
+            raise ValueError(expected(who, rule, Words(arguments["size"])))
         model = create(**arguments, **options)
     there: Any = list(inserted(model.network))  # type: ignore[arg-type]
     if there != sites:

@@ -135,3 +135,16 @@ def test_a_backbone_of_another_network_is_refused(tmp_path):
     foveate.save(foveate.create_model("resnet10t", num_classes=5, width=0.5), tmp_path)
     with pytest.raises(ValueError, match="weights of the same base network"):
         take_backbone_(tiny(), tmp_path)
+
+
+def test_a_detector_of_large_images_comes_back(tmp_path):
+    """Weights of an attention that are not bound to the map need no run on images of that size."""
+    given = {"classes": 2, "preset": "small", "size": (2400, 4000), "width": 0.25}
+    detector = create_detector("faster-rcnn", "resnet10t", "das", **given)
+    again = load_detector(save_detector(detector, tmp_path))
+    assert again.foveate_detector["size"] == [[2400], 4000]
+    tree = json.loads((tmp_path / "model.json").read_text())
+    tree["detector"]["options"] = {"ln_axes": "chw"}
+    (tmp_path / "model.json").write_text(json.dumps(tree))
+    with pytest.raises(ValueError, match="a size of at most 2048 pixels with that attention"):
+        load_detector(tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.registry import is_fitted
+from foveate.attention.registry import is_bound
 from foveate.core import check_choice, check_positive_int, expected
 from foveate.detection.model.detector import Detector
 from foveate.detection.model.framing import Framing
@@ -99,7 +99,7 @@ def create_detector(
     check_positive_int(_WHO, "classes", classes)
     chosen = PRESETS[preset][kind].changed(detector_options or {})
     shorter, longest = _sides(size)
-    example = _example(attention, shorter[-1])
+    example = _example(shorter[-1], is_bound(attention, options))
     base = create_model(
         backbone,
         attention,
@@ -162,13 +162,12 @@ def _freeze_(
     return still
 
 
-def _example(attention: str | None, side: int) -> Tensor:
+def _example(side: int, bound: bool) -> Tensor:
     """Make an image of the size that the network is for; a smaller one where the size is nothing.
 
     Some attentions are bound to the size of their map, others need a map of some size; from 224
     pixels on only the former matter.
     """
-    bound = is_fitted(attention)
     side = side if bound else min(side, _EXAMPLE)
     side = -(-side // _MULTIPLE) * _MULTIPLE
     return torch.zeros(1, 3, side, side)

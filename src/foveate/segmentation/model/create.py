@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.registry import is_fitted
+from foveate.attention.registry import is_bound
 from foveate.core import check_choice, check_positive_int, expected, suggest
 from foveate.models import create_model
 from foveate.models.dilation import can_dilate
@@ -99,7 +99,7 @@ def create_segmenter(
     if output_stride is None:
         dilated = head == "deeplabv3" and can_dilate(backbone, 16)
         output_stride = 16 if dilated else 32
-    example = _example(attention, size)
+    example = _example(size, is_bound(attention, options))
     base = create_model(
         backbone,
         attention,
@@ -166,12 +166,11 @@ def _chosen(head: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**HEADS[head], **given}
 
 
-def _example(attention: str | None, size: int) -> Tensor:
+def _example(size: int, bound: bool) -> Tensor:
     """Make an image of the size that the network is for; a smaller one where the size is nothing.
 
     Some attentions are bound to the size of their map; from 224 pixels on only those mind.
     """
-    bound = is_fitted(attention)
     side = size if bound else min(size, _EXAMPLE)
     side = -(-side // _MULTIPLE) * _MULTIPLE
     return torch.zeros(1, 3, side, side)

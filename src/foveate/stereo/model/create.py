@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from foveate.attention.registry import is_fitted
+from foveate.attention.registry import is_bound
 from foveate.core import check_choice, check_positive_int, expected
 from foveate.models import create_model
 from foveate.models.pyramid import Pyramid
@@ -73,7 +73,7 @@ def create_stereo(
     """
     check_choice(_WHO, "preset", preset, PRESETS)
     chosen = PRESETS[preset].changed(head or {})
-    example = _example(attention, size)
+    example = _example(size, is_bound(attention, options))
     base = create_model(
         backbone,
         attention,
@@ -110,11 +110,10 @@ def create_stereo(
     return StereoNet(pyramid, chosen, mean, std, spec)
 
 
-def _example(attention: str | None, size: Any) -> Tensor:
+def _example(size: Any, bound: bool) -> Tensor:
     """Make views of the size that the network is for; smaller ones where the size is nothing."""
     if not isinstance(size, (list, tuple)) or len(size) != 2:
         raise ValueError(expected(_WHO, "size as (rows, columns) in pixels", size))
-    bound = is_fitted(attention)
     sides = []
     for one in size:
         side = check_positive_int(_WHO, "size", one)
